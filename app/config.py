@@ -1,0 +1,91 @@
+"""Settings: the only reader of the environment. Every value can be set as ``GGT_<NAME>``; defaults run on one machine."""
+
+import os
+import secrets
+import zlib
+from functools import lru_cache
+from pathlib import Path
+
+from pydantic import Field
+from pydantic_settings import BaseSettings, SettingsConfigDict
+
+
+class Settings(BaseSettings):
+    """One installation. Paths are absolute after loading; all data lives below ``data_dir`` unless a URL says else."""
+
+    model_config = SettingsConfigDict(env_prefix="GGT_", env_file=None, extra="ignore", frozen=True)
+
+    data_dir: Path = Field(default=Path("data"), description="Folder with everything this installation owns.")
+    database_url: str = Field(default="", description="SQLAlchemy URL; empty: SQLite in the data folder.")
+    redis_url: str = Field(default="", description="Redis URL; empty: a private redis-server that `ggt up` starts.")
+    storage_url: str = Field(
+        default="", description="fsspec URL for files, e.g. s3://bucket/prefix; empty: data folder."
+    )
+    host: str = Field(default="127.0.0.1", description="Address the web server listens on.")
+    port: int = Field(default=8000, description="Port the web server listens on.")
+    public_url: str = Field(default="", description="Address people type, for links; empty: http://host:port.")
+    secure_cookies: bool = Field(default=False, description="Mark cookies Secure; set it when served over HTTPS.")
+    workers: int = Field(default_factory=lambda: max(1, os.cpu_count() or 1), description="CPU worker processes.")
+    device: str = Field(default="cpu", description="Torch device of this machine's scoring worker: cpu or cuda:N.")
+    lease_seconds: int = Field(default=60, description="How long a work item stays with a silent worker.")
+    session_days: int = Field(default=14, description="How long a sign-in lasts without use.")
+    max_upload_mb: int = Field(default=256, description="Largest file accepted, in MB.")
+    min_side: int = Field(default=64, description="Photographs with a shorter side than this are refused.")
+
+    @property
+    def sqlite(self) -> bool:
+        return self.sql_url.startswith("sqlite")
+
+    @property
+    def sql_url(self) -> str:
+        url = self.database_url or f"sqlite:///{self.data_dir / 'ggt.sqlite3'}"
+        return url.replace("postgresql://", "postgresql+psycopg://", 1)
+
+    @property
+    def files_url(self) -> str:
+        return self.storage_url or str(self.data_dir / "files")
+
+    @property
+    def weights_dir(self) -> Path:
+        return self.data_dir / "weights"
+
+    @property
+    def redis_socket(self) -> Path:
+        """Where `ggt up` puts its private Redis. Unix socket paths end at 107 bytes, so a deep data folder uses /tmp."""
+        path = self.data_dir / "redis.sock"
+        if len(os.fsencode(path)) < 100:
+            return path
+        return Path("/tmp") / f"ggt-{os.getuid()}-{zlib.crc32(os.fsencode(self.data_dir)):x}.sock"  # noqa: S108
+
+    @property
+    def broker_url(self) -> str:
+        return self.redis_url or f"redis+socket://{self.redis_socket}"
+
+    @property
+    def base_url(self) -> str:
+        return self.public_url.rstrip("/") or f"http://{self.host}:{self.port}"
+
+    def secret_key(self) -> bytes:
+        """Key that signs CSRF tokens; made once, readable by the owner only."""
+        path = self.data_dir / "secret.key"
+        try:
+            return path.read_bytes()
+        except FileNotFoundError:
+            self.data_dir.mkdir(parents=True, exist_ok=True)
+            temporary = path.with_name(f".secret.{os.getpid()}")
+            temporary.write_bytes(secrets.token_bytes(32))
+            temporary.chmod(0o600)
+            try:
+                os.link(temporary, path)
+            except FileExistsError:
+                pass
+            finally:
+                temporary.unlink()
+            return path.read_bytes()
+
+
+@lru_cache
+def settings() -> Settings:
+    """The settings of this process, read once."""
+    loaded = Settings()
+    return loaded.model_copy(update={"data_dir": loaded.data_dir.expanduser().resolve()})

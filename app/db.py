@@ -1,0 +1,81 @@
+"""The database: one engine per process, reading sessions, and the unit of work that is the only commit point.
+
+On SQLite every writing transaction begins IMMEDIATE: one that reads first and writes later would otherwise fail at once
+with "database is locked", whatever the timeout. ``synchronous=FULL`` keeps an acknowledged click through a power cut.
+"""
+
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from functools import lru_cache
+from typing import Any
+
+from sqlalchemy import Connection, Engine, create_engine, event
+from sqlalchemy.dialects import postgresql, sqlite
+from sqlmodel import Session, SQLModel
+
+from app.config import settings
+
+WRITES = "ggt_writes"
+
+
+def make_engine(url: str) -> Engine:
+    """An engine for ``url`` with our transaction rules on it."""
+    if not url.startswith("sqlite"):
+        return create_engine(url, pool_pre_ping=True, pool_size=10, max_overflow=20)
+    engine = create_engine(url, connect_args={"timeout": 30, "check_same_thread": False})
+
+    @event.listens_for(engine, "connect")
+    def _configure(connection: Any, _record: object) -> None:
+        connection.isolation_level = None  # we say BEGIN ourselves, below
+        for pragma in ("journal_mode=WAL", "synchronous=FULL", "foreign_keys=ON", "busy_timeout=30000"):
+            connection.execute(f"PRAGMA {pragma}")
+
+    @event.listens_for(engine, "begin")
+    def _begin(connection: Connection) -> None:
+        writes = connection.get_execution_options().get(WRITES, False)
+        connection.exec_driver_sql("BEGIN IMMEDIATE" if writes else "BEGIN")
+
+    return engine
+
+
+@lru_cache
+def engine() -> Engine:
+    """The engine of this process."""
+    return make_engine(settings().sql_url)
+
+
+def dispose() -> None:
+    """Forget the engine and its connections: a forked child must open its own."""
+    if engine.cache_info().currsize:
+        engine().dispose(close=False)
+    engine.cache_clear()
+
+
+@contextmanager
+def unit_of_work() -> Iterator[Session]:
+    """A writing session: committed when the block ends, rolled back when it raises."""
+    with Session(engine().execution_options(**{WRITES: True}), expire_on_commit=False) as session, session.begin():
+        yield session
+
+
+@contextmanager
+def reading() -> Iterator[Session]:
+    """A session that only reads. Flushing a change in it is a mistake in the code and raises."""
+    with Session(engine(), expire_on_commit=False) as session:
+        event.listen(session, "before_flush", _refuse_flush)
+        yield session
+
+
+def insert_ignore(session: Session, table: type[SQLModel], rows: Sequence[Mapping[str, Any]]) -> list[int]:
+    """Insert rows, leaving out those that a unique constraint already holds. Returns the ids of the new ones."""
+    if not rows:
+        return []
+    dialect = postgresql if session.get_bind().dialect.name == "postgresql" else sqlite
+    key = table.__table__.primary_key.columns[0]  # type: ignore[attr-defined]
+    statement = dialect.insert(table).values(list(rows)).on_conflict_do_nothing().returning(key)
+    return list(session.execute(statement).scalars())
+
+
+def _refuse_flush(session: Session, *_: object) -> None:
+    if session.new or session.dirty or session.deleted:
+        raise RuntimeError("a reading session must not change anything; use unit_of_work()")

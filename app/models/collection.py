@@ -1,0 +1,103 @@
+"""What came in: sources, the files they gave, and the LQ images cut from those files."""
+
+from datetime import datetime
+from enum import StrEnum
+
+from sqlalchemy import Index, UniqueConstraint
+from sqlmodel import Field, SQLModel
+
+from app.models.base import Json, JsonColumn, UtcDateTime, utcnow
+
+
+class Source(SQLModel, table=True):
+    """Where photographs come from. ``kind`` is dataset, internet, own or synthetic."""
+
+    id: int | None = Field(default=None, primary_key=True)
+    name: str = Field(unique=True, max_length=100)
+    kind: str = Field(default="own", max_length=20)
+    licence: str = Field(default="", max_length=100)
+    author: str = Field(default="", max_length=200)
+    url: str = Field(default="", max_length=500)
+    note: str = Field(default="", max_length=500)
+    created_at: datetime = Field(default_factory=utcnow, sa_type=UtcDateTime)
+
+
+class SourceFile(SQLModel, table=True):
+    """One photograph as it was handed over: the original bytes, kept by their hash."""
+
+    __tablename__ = "source_file"
+
+    id: int | None = Field(default=None, primary_key=True)
+    source_id: int = Field(foreign_key="source.id", index=True)
+    name: str = Field(max_length=500)
+    file_sha256: str = Field(unique=True, max_length=64)
+    size: int
+    format: str = Field(max_length=10)
+    width: int
+    height: int
+    phash: str | None = Field(default=None, max_length=16)
+    notes: list[str] = Field(default_factory=list, sa_type=JsonColumn)
+    exif: Json = Field(default_factory=dict, sa_type=JsonColumn)
+    created_at: datetime = Field(default_factory=utcnow, sa_type=UtcDateTime)
+
+
+class PhashBand(SQLModel, table=True):
+    """One band of a file's perceptual hash: equal bands are the candidates for near-duplicates."""
+
+    __tablename__ = "phash_band"
+
+    band: int = Field(primary_key=True)
+    value: int = Field(primary_key=True, sa_column_kwargs={"autoincrement": False})
+    source_file_id: int = Field(primary_key=True, foreign_key="source_file.id")
+
+
+class Stage(StrEnum):
+    """How far an image has come (Fig. 3). Kept on the image by the services that move it."""
+
+    COLLECTED = "collected"
+    GENERATED = "generated"
+    SCORED = "scored"
+    FILTERED_OUT = "filtered_out"
+    REFINING = "refining"
+    JUDGED_OUT = "judged_out"
+    AWAITING = "awaiting_verification"
+    VERIFIED = "verified"
+    REJECTED = "rejected"
+    FAILED = "failed"
+
+
+class Image(SQLModel, table=True):
+    """One LQ input: a patch of a source file (its box, after an optional resize) with its lossless master."""
+
+    __table_args__ = (
+        UniqueConstraint("source_file_id", "category", "box_x", "box_y", "box_width", "box_height"),
+        Index(None, "category", "stage"),
+        Index(None, "stage", "id"),
+    )
+
+    id: int | None = Field(default=None, primary_key=True)
+    source_file_id: int = Field(foreign_key="source_file.id")
+    source_id: int = Field(foreign_key="source.id", index=True)
+    category: str = Field(max_length=20)
+    resized_width: int | None = None
+    resized_height: int | None = None
+    box_x: int
+    box_y: int
+    box_width: int
+    box_height: int
+    undersized: bool = False
+    master_sha256: str = Field(max_length=64)
+    pixel_sha256: str = Field(max_length=64, index=True)
+    thumbnail_sha256: str = Field(max_length=64)
+    stage: str = Field(default=Stage.COLLECTED, max_length=30)
+    stage_reason: str = Field(default="", max_length=500)
+    current_candidate_id: int | None = Field(default=None)
+    created_at: datetime = Field(default_factory=utcnow, sa_type=UtcDateTime)
+
+    @property
+    def width(self) -> int:
+        return self.box_width
+
+    @property
+    def height(self) -> int:
+        return self.box_height

@@ -1,0 +1,77 @@
+"""Work: runs that people start and the items they are made of."""
+
+from datetime import datetime
+from enum import StrEnum
+
+from sqlalchemy import Index, UniqueConstraint
+from sqlmodel import Field, SQLModel
+
+from app.models.base import Json, JsonColumn, UtcDateTime, utcnow
+
+
+class RunState(StrEnum):
+    RUNNING = "running"
+    CANCELLING = "cancelling"
+    CANCELLED = "cancelled"
+    FINISHED = "finished"
+
+
+class ItemState(StrEnum):
+    WAITING = "waiting"
+    LEASED = "leased"
+    DONE = "done"
+    FAILED = "failed"
+    CANCELLED = "cancelled"
+    UNKNOWN = "unknown"
+
+
+class Run(SQLModel, table=True):
+    """An admin's piece of work. The counters move in the same transaction as the items they count."""
+
+    id: int | None = Field(default=None, primary_key=True)
+    kind: str = Field(max_length=20)
+    title: str = Field(max_length=200)
+    params: Json = Field(default_factory=dict, sa_type=JsonColumn)
+    state: str = Field(default=RunState.RUNNING, max_length=20, index=True)
+    total: int = 0
+    done: int = 0
+    failed: int = 0
+    cancelled: int = 0
+    created_by: int | None = Field(default=None, foreign_key="user.id")
+    created_at: datetime = Field(default_factory=utcnow, sa_type=UtcDateTime)
+    finished_at: datetime | None = Field(default=None, sa_type=UtcDateTime)
+
+
+class WorkItem(SQLModel, table=True):
+    """One unit of a run. ``token`` grows with every lease: only the holder of the newest may finish the item.
+
+    ``shape`` groups items that are worked on together (one method, one image size). ``paid`` items are never given back
+    to the queue when their worker dies: their state becomes unknown, for a person to decide.
+    """
+
+    __tablename__ = "work_item"
+    __table_args__ = (
+        UniqueConstraint("run_id", "key"),
+        Index(None, "state", "queue", "priority", "id"),
+        Index(None, "state", "lease_until"),
+        Index(None, "run_id", "state", "finished_at"),
+    )
+
+    id: int | None = Field(default=None, primary_key=True)
+    run_id: int = Field(foreign_key="run.id")
+    key: str = Field(max_length=200)
+    kind: str = Field(max_length=20)
+    queue: str = Field(max_length=10)
+    shape: str = Field(default="", max_length=80)
+    priority: int = 100
+    payload: Json = Field(default_factory=dict, sa_type=JsonColumn)
+    paid: bool = False
+    state: str = Field(default=ItemState.WAITING, max_length=20)
+    attempts: int = 0
+    token: int = 0
+    owner: str = Field(default="", max_length=100)
+    lease_until: datetime | None = Field(default=None, sa_type=UtcDateTime)
+    error: str = Field(default="", max_length=2000)
+    seconds: float | None = None
+    created_at: datetime = Field(default_factory=utcnow, sa_type=UtcDateTime)
+    finished_at: datetime | None = Field(default=None, sa_type=UtcDateTime)

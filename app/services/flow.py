@@ -1,0 +1,351 @@
+"""The flow of Fig. 3 after collection: generate, score, metric filter, judge, up to three attempts, then a person.
+
+A pipeline run plans itself in windows of images. Each finished item adds the next one of its image in the same unit of
+work, so the chain of an image can neither stall nor fork, whatever dies in between.
+"""
+
+import hashlib
+import json
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from sqlmodel import Session, col, select
+
+from app import jobs
+from app.catalog.categories import CATEGORIES
+from app.catalog.generators import GENERATORS
+from app.catalog.judges import JUDGES
+from app.catalog.metrics import METRICS
+from app.catalog.quality import ACCEPT_RULE, REFINEMENT_RULE, filter_rule
+from app.db import insert_ignore
+from app.domain.aspects import ASPECTS
+from app.domain.metric_filter import apply_filter
+from app.domain.refinement import next_attempt
+from app.domain.verdict import failed_aspects
+from app.errors import GgtError
+from app.jobs import NewItem
+from app.models import Candidate, CandidateSummary, Image, Method, Run, Score, Stage, Verdict
+
+PLAN_WINDOW = 200
+LOCAL_JUDGE = "local-measure"
+REOPENED = (Stage.FILTERED_OUT, Stage.JUDGED_OUT, Stage.REJECTED, Stage.FAILED)
+"""Stages from which another run may take an image up again, with a recipe that was not tried yet."""
+
+
+def start_pipeline(
+    session: Session,
+    *,
+    user_id: int | None,
+    categories: tuple[str, ...] = (),
+    image_ids: tuple[int, ...] = (),
+    method: str | None = None,
+    compare: bool = True,
+) -> Run:
+    """Start a run over the images chosen by category or id (all when neither is given).
+
+    ``method`` is the generator whose candidates may reach review (None: each category's default); with ``compare`` the
+    other generators make candidates too, for comparison only.
+    """
+    for category in categories:
+        if category not in CATEGORIES:
+            raise GgtError(f"There is no category {category!r}; choose from {', '.join(CATEGORIES)}.")
+    if method is not None and method not in GENERATORS:
+        raise GgtError(f"There is no method {method!r}; choose from {', '.join(GENERATORS)}.")
+    what = ", ".join(CATEGORIES[c].title for c in categories) or (f"{len(image_ids)} images" if image_ids else "all images")
+    params = {
+        "categories": list(categories),
+        "image_ids": list(image_ids),
+        "method": method,
+        "compare": compare,
+        "judge": LOCAL_JUDGE,
+    }
+    run = jobs.start_run(session, "pipeline", f"Pipeline: {what}, {method or 'default method'}", params, user_id)
+    assert run.id is not None
+    jobs.add_items(session, run.id, [_plan_item(0)])
+    return run
+
+
+def _plan_item(after: int) -> NewItem:
+    return NewItem("plan", f"plan:{after}", priority=1, payload={"after": after})
+
+
+def plan_window(session: Session, run_id: int, after: int) -> int:
+    """Add the work of the next window of images to a run, and the item that plans the window after it.
+
+    Returns how many images the window held.
+    """
+    run = session.get_one(Run, run_id)
+    query = select(Image).where(col(Image.id) > after).order_by(col(Image.id)).limit(PLAN_WINDOW)
+    if run.params["categories"]:
+        query = query.where(col(Image.category).in_(run.params["categories"]))
+    if run.params["image_ids"]:
+        query = query.where(col(Image.id).in_(run.params["image_ids"]))
+    images = session.exec(query).all()
+    if not images:
+        return 0
+    tried = _tried(session, [i.id for i in images])
+    items: list[NewItem] = []
+    for image in images:
+        chosen = run.params["method"] or CATEGORIES[image.category].default_method
+        fresh = (chosen, _recipe_hash(first_recipe(chosen, image.category))) not in tried.get(image.id, set())
+        if image.stage == Stage.COLLECTED or (image.stage in REOPENED and fresh):
+            items.append(generate_item(image, chosen, first_recipe(chosen, image.category), chosen=True))
+        if run.params["compare"]:
+            done = {method for method, _ in tried.get(image.id, set())}
+            items += [
+                generate_item(image, key, first_recipe(key, image.category), chosen=False)
+                for key, spec in GENERATORS.items()
+                if key != chosen and key not in done and spec.local
+            ]
+    items.append(_plan_item(max(i.id or 0 for i in images)))
+    jobs.add_items(session, run_id, items)
+    return len(images)
+
+
+def _tried(session: Session, image_ids: Sequence[int | None]) -> dict[int | None, set[tuple[str, str]]]:
+    """Per image, the (generator, recipe hash) of every candidate it already has."""
+    rows = session.exec(
+        select(Candidate.image_id, Method.generator, Candidate.recipe_hash)
+        .join(Method, col(Method.id) == col(Candidate.method_id))
+        .where(col(Candidate.image_id).in_(image_ids))
+    )
+    tried: dict[int | None, set[tuple[str, str]]] = {}
+    for image_id, generator, recipe_hash in rows:
+        tried.setdefault(image_id, set()).add((generator, recipe_hash))
+    return tried
+
+
+# --- recipes --------------------------------------------------------------------------------------------------------
+
+
+def first_recipe(generator: str, category: str) -> dict[str, Any]:
+    """What a first attempt with ``generator`` does to an image of ``category``."""
+    spec = GENERATORS[generator]
+    return {
+        "generator": generator,
+        "version": spec.version,
+        "strategy": "none",
+        "prompt": "",
+        "params": spec.params_for(category),
+    }
+
+
+def _recipe_hash(recipe: Mapping[str, Any]) -> str:
+    return hashlib.sha256(json.dumps(recipe, sort_keys=True, ensure_ascii=False).encode()).hexdigest()
+
+
+def generate_item(
+    image: Image,
+    generator: str,
+    recipe: Mapping[str, Any],
+    *,
+    chosen: bool,
+    sample: int = 0,
+    parent_id: int | None = None,
+    attempt: int = 1,
+    why: str = "",
+) -> NewItem:
+    """The work item that makes one candidate. Small images go first, and chosen chains before comparisons."""
+    recipe_hash = _recipe_hash(recipe)
+    size_rank = min(30, image.width * image.height // 32_768)
+    spec = GENERATORS[generator]
+    return NewItem(
+        kind="generate",
+        key=f"generate:{image.id}:{generator}:{recipe_hash[:16]}:{sample}",
+        queue=spec.queue,
+        shape=generator,
+        priority=(20 if chosen else 200) + size_rank,
+        paid=not spec.local and spec.queue == "api",
+        payload={
+            "image_id": image.id, "recipe": dict(recipe), "recipe_hash": recipe_hash, "sample": sample,
+            "parent_id": parent_id, "chosen": chosen, "attempt": attempt, "why": why,
+        },
+    )  # fmt: skip
+
+
+# --- steps ----------------------------------------------------------------------------------------------------------
+
+
+def existing_candidate(session: Session, payload: Mapping[str, Any]) -> Candidate | None:
+    """The candidate that this generate item would make, if it is there already."""
+    return session.exec(
+        select(Candidate)
+        .join(Method, col(Method.id) == col(Candidate.method_id))
+        .where(
+            col(Candidate.image_id) == payload["image_id"],
+            col(Candidate.recipe_hash) == payload["recipe_hash"],
+            col(Candidate.sample) == payload["sample"],
+            col(Method.generator) == payload["recipe"]["generator"],
+        )
+    ).first()
+
+
+def method_for(session: Session, recipe: Mapping[str, Any]) -> Method:
+    """The method row of a recipe, made on first use."""
+    generator, strategy = recipe["generator"], recipe["strategy"]
+    where = (col(Method.generator) == generator, col(Method.strategy) == strategy)
+    found = session.exec(select(Method).where(*where)).first()
+    if found:
+        return found
+    name = generator if strategy == "none" else f"{generator} / {strategy}"
+    insert_ignore(session, Method, [{"name": name, "kind": "generator", "generator": generator, "strategy": strategy}])
+    return session.exec(select(Method).where(*where)).one()
+
+
+def candidate_made(session: Session, run_id: int, candidate: Candidate, payload: Mapping[str, Any]) -> None:
+    """A candidate is there (new, or found again): move its image on and ask for its scores."""
+    image = session.get_one(Image, candidate.image_id)
+    if candidate.id is None:
+        session.add(candidate)
+        session.flush()
+    assert candidate.id is not None
+    summary = session.get(CandidateSummary, candidate.id)
+    if summary is None:
+        summary = CandidateSummary(
+            candidate_id=candidate.id,
+            image_id=candidate.image_id,
+            method_id=candidate.method_id,
+            source_id=image.source_id,
+            category=image.category,
+            stage=Stage.GENERATED,
+        )
+    if payload["chosen"]:
+        summary.chosen, summary.attempt, summary.stage = True, payload["attempt"], Stage.GENERATED
+        image.current_candidate_id, image.stage, image.stage_reason = candidate.id, Stage.GENERATED, ""
+    session.add(summary)
+    session.add(image)
+    jobs.add_items(session, run_id, [_score_item(candidate, chosen=payload["chosen"])])
+
+
+def _score_item(candidate: Candidate, *, chosen: bool) -> NewItem:
+    return NewItem(
+        "score",
+        f"score:{candidate.id}:{'chosen' if chosen else 'compared'}",
+        queue="gpu",
+        shape=f"{candidate.width}x{candidate.height}",
+        priority=10 if chosen else 300,
+        payload={"candidate_id": candidate.id, "chosen": chosen},
+    )
+
+
+def generation_failed(session: Session, payload: Mapping[str, Any], error: str) -> None:
+    """A chosen generator gave no image: the image says so, and a later run may take it up again."""
+    if payload["chosen"]:
+        image = session.get_one(Image, payload["image_id"])
+        image.stage, image.stage_reason = Stage.FAILED, error[:500]
+        session.add(image)
+
+
+def step_failed(session: Session, candidate_id: int, error: str) -> None:
+    """Scoring or judging a candidate of a chosen chain was given up: its image says so."""
+    candidate = session.get_one(Candidate, candidate_id)
+    image = session.get_one(Image, candidate.image_id)
+    if image.current_candidate_id == candidate_id:
+        image.stage, image.stage_reason = Stage.FAILED, error[:500]
+        session.add(image)
+
+
+def scored(session: Session, run_id: int, candidate_id: int, *, chosen: bool) -> None:
+    """All scores of a candidate are stored: summarise them and, for the chosen chain, filter by them."""
+    candidate = session.get_one(Candidate, candidate_id)
+    image = session.get_one(Image, candidate.image_id)
+    summary = session.get_one(CandidateSummary, candidate_id)
+    hq = _latest(session, candidate.pixel_sha256, {"", image.pixel_sha256})
+    lq = _latest(session, image.pixel_sha256, {""})
+    summary.metrics = {**hq, **{f"{metric}_lq": value for metric, value in lq.items()}}
+    summary.stage = Stage.SCORED
+    session.add(summary)
+    if not chosen:
+        return
+    rule = filter_rule(image.category)
+    directions = {key: METRICS[key].better for key in rule.min_improvement if key in METRICS}
+    result = apply_filter(lq, hq, rule, directions)
+    summary.filter_passed, summary.filter_reason = result.passed, result.reason[:500]
+    if not result.passed:
+        _set_stage(session, image, summary, Stage.FILTERED_OUT, result.reason)
+        return
+    _set_stage(session, image, summary, Stage.SCORED, result.reason)
+    judge = JUDGES[LOCAL_JUDGE]
+    item = NewItem(
+        "judge",
+        f"judge:{candidate_id}:{judge.key}",
+        queue=judge.queue,
+        shape=judge.key,
+        priority=5,
+        payload={"candidate_id": candidate_id, "judge": judge.key},
+        paid=not judge.local,
+    )
+    jobs.add_items(session, run_id, [item])
+
+
+def _latest(session: Session, pixel_sha256: str, references: set[str]) -> dict[str, float | None]:
+    """The newest value per metric of an image's pixels. A metric that is not defined for them is None."""
+    rows = session.exec(
+        select(Score)
+        .where(col(Score.pixel_sha256) == pixel_sha256, col(Score.reference_sha256).in_(references))
+        .order_by(col(Score.id))
+    )
+    wanted = {True: references - {""}, False: {""}}
+    return {
+        s.metric: s.value for s in rows if s.metric in METRICS and s.reference_sha256 in wanted[METRICS[s.metric].reference]
+    }
+
+
+def judged(session: Session, run_id: int, verdict: Verdict) -> None:
+    """A verdict came in: on to a person, to another attempt, or out (Fig. C.2)."""
+    session.add(verdict)
+    candidate = session.get_one(Candidate, verdict.candidate_id)
+    image = session.get_one(Image, candidate.image_id)
+    summary = session.get_one(CandidateSummary, verdict.candidate_id)
+    summary.decision, summary.rule_decision = verdict.decision, verdict.rule_decision
+    if image.current_candidate_id != candidate.id:
+        session.add(summary)
+        return
+    if verdict.decision == "accept":
+        _set_stage(session, image, summary, Stage.AWAITING, "")
+        return
+    failed = failed_aspects({aspect: verdict.scores[aspect] for aspect in ASPECTS}, ACCEPT_RULE)
+    generator = candidate.recipe["generator"]
+    following = next_attempt(
+        summary.attempt, candidate.recipe["params"], failed, GENERATORS[generator].stochastic, REFINEMENT_RULE
+    )
+    names = ", ".join(aspect.replace("_", " ") for aspect in failed) or "the judge's own decision"
+    if following is None:
+        _set_stage(session, image, summary, Stage.JUDGED_OUT, f"Rejected at attempt {summary.attempt}: {names}.")
+        return
+    _set_stage(session, image, summary, Stage.JUDGED_OUT, f"Attempt {summary.attempt} rejected: {names}.")
+    image.stage = Stage.REFINING
+    prompt = " ".join((candidate.recipe["prompt"], *following.appended_instructions)).strip()
+    recipe = {**candidate.recipe, "params": dict(following.params), "prompt": prompt}
+    item = generate_item(
+        image,
+        generator,
+        recipe,
+        chosen=True,
+        sample=following.sample,
+        parent_id=candidate.id,
+        attempt=summary.attempt + 1,
+        why=following.why,
+    )
+    jobs.add_items(session, run_id, [item])
+
+
+def _set_stage(session: Session, image: Image, summary: CandidateSummary, stage: Stage, reason: str) -> None:
+    image.stage, image.stage_reason, summary.stage = stage, reason[:500], stage
+    session.add(image)
+    session.add(summary)
+
+
+def counts_of_run(session: Session, run_id: int) -> dict[str, int]:
+    """How many candidates a run generated, how many its filter excluded, judged, and made as second or third attempts."""
+    rows = session.exec(
+        select(CandidateSummary)
+        .join(Candidate, col(Candidate.id) == col(CandidateSummary.candidate_id))
+        .where(col(Candidate.run_id) == run_id)
+    ).all()
+    return {
+        "generated": len(rows),
+        "filtered": sum(r.filter_passed is False for r in rows),
+        "judged": sum(r.decision is not None for r in rows),
+        "regenerated": sum(r.attempt > 1 for r in rows),
+    }

@@ -1,0 +1,176 @@
+"""The funnel of Fig. 3: how many images have come how far, per category, and what waits for a person."""
+
+from collections import Counter
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, fields
+
+from sqlalchemy import String, and_, func, literal, or_, select, union_all
+from sqlmodel import Session, col
+
+from app.catalog.categories import CATEGORIES
+from app.models import CandidateSummary, Image, ItemState, Run, Source, Stage, WorkItem
+
+_JUDGED_IN = (Stage.AWAITING, Stage.VERIFIED, Stage.REJECTED)
+_FILTER_PASSED = (Stage.SCORED, Stage.REFINING, Stage.JUDGED_OUT, *_JUDGED_IN)
+_SCORED = (Stage.FILTERED_OUT, *_FILTER_PASSED)
+_GENERATED = (Stage.GENERATED, *_SCORED)
+
+
+@dataclass(frozen=True)
+class Counts:
+    """Images by how far they have come. Cumulative: one that waits for verification was also generated and scored.
+
+    ``judged_in`` are those a judge retained at any attempt, ``verified`` those a person decided on, ``pairs`` those
+    accepted. ``filtered_out``, ``judged_out``, ``refining``, ``waiting`` and ``failed`` say where the others stopped.
+    """
+
+    collected: int = 0
+    generated: int = 0
+    scored: int = 0
+    filter_passed: int = 0
+    filtered_out: int = 0
+    judged_in: int = 0
+    judged_out: int = 0
+    refining: int = 0
+    waiting: int = 0
+    verified: int = 0
+    pairs: int = 0
+    failed: int = 0
+
+    @property
+    def share(self) -> float | None:
+        """Pairs per collected image, 0 to 1 (the paper's yield); None before anything was collected."""
+        return self.pairs / self.collected if self.collected else None
+
+
+@dataclass(frozen=True)
+class CategoryRow:
+    key: str
+    title: str
+    sources: tuple[str, ...]
+    counts: Counts
+
+
+@dataclass(frozen=True)
+class Funnel:
+    """Counts of all images and of each category that has any. ``later_attempts``: judged in at attempt 2, at 3, ..."""
+
+    total: Counts
+    categories: tuple[CategoryRow, ...]
+    later_attempts: Mapping[int, int]
+
+
+@dataclass(frozen=True)
+class FailedRun:
+    run_id: int
+    title: str
+    failed: int
+    unknown: int
+
+
+@dataclass(frozen=True)
+class NeedsPerson:
+    """What goes no further without somebody: pairs to verify, and runs with items that failed or may have."""
+
+    waiting: int
+    failed_images: int
+    runs: tuple[FailedRun, ...]
+
+    def __bool__(self) -> bool:
+        return bool(self.waiting or self.failed_images or self.runs)
+
+
+def funnel(session: Session) -> Funnel:
+    """Count images per category. Three statements, each over an index alone."""
+    stages = stage_counts(session)
+    names = _source_names(session)
+    rows = tuple(
+        CategoryRow(key, category.title, names.get(key, ()), cumulative(stages[key]))
+        for key, category in CATEGORIES.items()
+        if key in stages
+    )
+    return Funnel(_sum(row.counts for row in rows), rows, _later_attempts(session))
+
+
+def stage_counts(session: Session) -> dict[str, Counter[str]]:
+    """Images per category and stage."""
+    rows = session.execute(
+        select(col(Image.category), col(Image.stage), func.count()).group_by(col(Image.category), col(Image.stage))
+    ).all()
+    counts: dict[str, Counter[str]] = {}
+    for category, stage, number in rows:
+        counts.setdefault(category, Counter())[stage] = number
+    return counts
+
+
+def cumulative(stages: Mapping[str, int]) -> Counts:
+    """Counts of the funnel from the number of images at each stage. A failed image counts as collected only."""
+
+    def among(wanted: Iterable[str]) -> int:
+        return sum(stages.get(stage, 0) for stage in wanted)
+
+    return Counts(
+        collected=sum(stages.values()),
+        generated=among(_GENERATED),
+        scored=among(_SCORED),
+        filter_passed=among(_FILTER_PASSED),
+        filtered_out=among([Stage.FILTERED_OUT]),
+        judged_in=among(_JUDGED_IN),
+        judged_out=among([Stage.JUDGED_OUT]),
+        refining=among([Stage.REFINING]),
+        waiting=among([Stage.AWAITING]),
+        verified=among([Stage.VERIFIED, Stage.REJECTED]),
+        pairs=among([Stage.VERIFIED]),
+        failed=among([Stage.FAILED]),
+    )
+
+
+def needs_person(session: Session, waiting: int, failed_images: int) -> NeedsPerson:
+    """Runs with failed or unknown items, newest first, beside the two numbers the funnel already knows."""
+    unknown = (
+        select(col(WorkItem.run_id), func.count().label("n"))
+        .where(col(WorkItem.state) == ItemState.UNKNOWN)
+        .group_by(col(WorkItem.run_id))
+        .subquery()
+    )
+    rows = session.execute(
+        select(col(Run.id), col(Run.title), col(Run.failed), func.coalesce(unknown.c.n, 0))
+        .outerjoin(unknown, unknown.c.run_id == col(Run.id))
+        .where(or_(col(Run.failed) > 0, unknown.c.n > 0))
+        .order_by(col(Run.id).desc())
+        .limit(5)
+    ).all()
+    return NeedsPerson(waiting, failed_images, tuple(FailedRun(*row) for row in rows))
+
+
+def _source_names(session: Session) -> dict[str, tuple[str, ...]]:
+    """Names of the sources of each category: one index probe per source and category, however many images there are."""
+    keys = union_all(*(select(literal(key, String).label("category")) for key in CATEGORIES)).subquery()
+    probe = select(literal(1)).where(col(Image.source_id) == col(Source.id), col(Image.category) == keys.c.category)
+    rows = session.execute(select(keys.c.category, col(Source.name)).where(probe.exists()).order_by(col(Source.name))).all()
+    names: dict[str, tuple[str, ...]] = {}
+    for category, name in rows:
+        names[category] = (*names.get(category, ()), name)
+    return names
+
+
+def _later_attempts(session: Session) -> dict[int, int]:
+    """Images retained at an attempt after the first (Fig. C.2), by attempt."""
+    rows = session.execute(
+        select(col(CandidateSummary.attempt), func.count())
+        .where(
+            and_(
+                col(CandidateSummary.attempt) > 1,
+                col(CandidateSummary.chosen),
+                col(CandidateSummary.stage).in_(_JUDGED_IN),
+            )
+        )
+        .group_by(col(CandidateSummary.attempt))
+        .order_by(col(CandidateSummary.attempt))
+    ).all()
+    return {attempt: number for attempt, number in rows}
+
+
+def _sum(rows: Iterable[Counts]) -> Counts:
+    rows = list(rows)
+    return Counts(**{f.name: sum(getattr(row, f.name) for row in rows) for f in fields(Counts)})

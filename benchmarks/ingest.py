@@ -1,0 +1,120 @@
+"""Images per second of ingest's pixel work, against libvips alone doing the least it could.
+
+    python -m benchmarks.ingest [--images 8] [--cores 1] [--seed 0]
+
+Ingest: decode a 12 MP JPEG with a camera's EXIF, hash it (pixels and perceptual), cut its patches by each category
+policy, hash and encode each patch as a PNG master and a thumbnail. libvips alone: the same JPEG decoded and the same
+number of patches cropped and saved by ``pngsave`` at level 1, in the same process, the two taking turns so that a busy
+machine slows both. ``--cores`` images are worked on at once, one thread of libvips each.
+"""
+
+import argparse
+import io
+import time
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+
+import numpy as np
+import pyvips
+from PIL import Image
+
+from app.domain.patching import Patching, plan_patches
+from app.imaging import cut, decode, encode_png, phash, pixel_hash, set_concurrency, sha256, thumbnail_webp
+
+WIDTH, HEIGHT = 4000, 3000
+STAGES = ("decode", "hash", "cut", "patch hash", "png", "thumbnail")
+
+
+def photograph(seed: int) -> bytes:
+    """A 12 MP JPEG with structure at many scales and sensor noise, so that it costs what a camera's file costs."""
+    rng = np.random.default_rng(seed)
+    total = np.zeros((HEIGHT, WIDTH, 3), np.float32)
+    for size in (4, 16, 64, 256):
+        noise = Image.fromarray(rng.integers(0, 256, (size, size, 3), dtype=np.uint8))
+        total += np.asarray(noise.resize((WIDTH, HEIGHT), Image.Resampling.BICUBIC), np.float32) / 4
+    total += rng.normal(0, 4, (HEIGHT, WIDTH, 1)).astype(np.float32)
+    exif = Image.Exif()
+    exif[0x0112] = 1
+    buffer = io.BytesIO()
+    Image.fromarray(np.clip(total, 0, 255).astype(np.uint8)).save(buffer, "JPEG", quality=92, exif=exif)
+    return buffer.getvalue()
+
+
+def ingest(data: bytes, patching: Patching, spent: dict[str, float]) -> int:
+    """All the pixel work for one photograph; adds seconds per stage to ``spent`` and returns the number of patches."""
+    clock = time.perf_counter
+
+    def lap(stage: str, start: float) -> float:
+        spent[stage] += (now := clock()) - start
+        return now
+
+    start = clock()
+    pixels = decode(data).pixels
+    start = lap("decode", start)
+    sha256(data), pixel_hash(pixels), phash(pixels)
+    start = lap("hash", start)
+    patches = list(cut(pixels, plan_patches(pixels.shape[1], pixels.shape[0], patching)))
+    start = lap("cut", start)
+    for _, patch in patches:
+        pixel_hash(patch), phash(patch)
+        start = lap("patch hash", start)
+        encode_png(patch)
+        start = lap("png", start)
+        thumbnail_webp(patch, 320)
+        start = lap("thumbnail", start)
+    return len(patches)
+
+
+def libvips_alone(data: bytes, patching: Patching) -> None:
+    """Decode, reduce where the policy does, crop and save, and nothing else."""
+    plan = plan_patches(WIDTH, HEIGHT, patching)
+    if plan.resized:
+        image = pyvips.Image.thumbnail_buffer(data, plan.resized[0], height=plan.resized[1], size="force")
+        image = image.copy_memory()
+    else:
+        image = pyvips.Image.jpegload_buffer(data).copy_memory()
+    for box in plan.boxes:
+        image.crop(box.x, box.y, box.width, box.height).pngsave_buffer(compression=1, keep="none")
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description="Benchmark of ingest's pixel work.")
+    parser.add_argument("--images", type=int, default=8)
+    parser.add_argument("--cores", type=int, default=1)
+    parser.add_argument("--seed", type=int, default=0)
+    options = parser.parse_args()
+    set_concurrency(1)
+    photographs = [photograph(options.seed + i) for i in range(min(options.images, 4))]
+    work = [photographs[i % len(photographs)] for i in range(options.images)]
+    print(f"{options.images} JPEGs of 12 MP, {len(photographs[0]) / 1e6:.1f} MB each, {options.cores} at once\n")
+    print(f"{'policy':12} {'photos/s':>9} {'patches/s':>10} {'libvips alone':>14} {'ratio':>6}   share of time")
+    with ThreadPoolExecutor(options.cores) as pool:
+        for patching in ("crop", "resize_crop"):
+            print(row(pool, work, patching, options.cores))
+
+
+def row(pool: ThreadPoolExecutor, work: list[bytes], patching: Patching, cores: int) -> str:
+    """One line of the table: both ways over the same photographs, in turns of ``cores``."""
+    spent = [dict.fromkeys(STAGES, 0.0) for _ in work]
+    patches: list[int] = []
+    ours = alone = 0.0
+    for at in range(0, len(work), cores):
+        turn = slice(at, at + cores)
+        ours += seconds(lambda t=turn: patches.extend(pool.map(ingest, work[t], [patching] * cores, spent[t])))
+        alone += seconds(lambda t=turn: list(pool.map(libvips_alone, work[t], [patching] * cores)))
+    total = {stage: sum(one[stage] for one in spent) for stage in STAGES}
+    shares = ", ".join(f"{stage} {value / sum(total.values()):.0%}" for stage, value in total.items())
+    count = len(work)
+    speed = f"{count / ours:9.2f} {sum(patches) / ours:10.1f} {count / alone:14.2f}"
+    return f"{patching:12} {speed} {alone / ours:6.2f}   {shares}"
+
+
+def seconds(call: Callable[[], object]) -> float:
+    """Wall-clock seconds of one call."""
+    start = time.perf_counter()
+    call()
+    return time.perf_counter() - start
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,90 @@
+"""Scratch and crack removal.
+
+Detection of thin bright lines by a morphological top-hat averaged along line elements (after A. Kokaram: Motion Picture
+Restoration, Springer 1998), filling by A. Telea: An Image Inpainting Technique Based on the
+Fast Marching Method, Journal of Graphics Tools 2004, then non-local means against grain.
+"""
+
+from collections.abc import Mapping
+
+import cv2
+import numpy as np
+
+from workers.generators.filters import Kernel, Plane, line_kernel, luma, nlm, noise_sigma
+from workers.generators.finish import Image
+from workers.generators.local import LocalMethod
+
+ANGLES = tuple(range(0, 180, 15))
+MONOCHROME = 0.012
+"""Colourfulness up to which a picture is a toned black and white print. In a colour photograph a bright line is more
+likely an object (a mast, a stick) than a crack, so the margin grows with it."""
+
+PAPER = 0.6
+"""Least brightness of a scratch, as a share of the picture's 99th percentile."""
+
+MOST = 0.15
+"""A mask larger than this share of the picture is its texture, not its scratches."""
+
+
+class ScratchInpainting(LocalMethod):
+    """Fills thin bright lines from their surroundings. Dark ones are left: features of faces are dark lines too.
+
+    ``width``, ``length`` and ``extent``: the widest scratch, the shortest straight piece and the least size of a whole
+    scratch, in pixels of a 512 px image. ``margin`` (0..1) divided by strength is how far it stands out.
+    ``denoise`` times the measured noise is the strength of non-local means.
+    """
+
+    def enhance(self, image: Image, strength: float, params: Mapping[str, float]) -> Image:
+        filled = fill_scratches(image, params["margin"] / strength, params)
+        level = 255 * noise_sigma(luma(filled)) * params["denoise"] * strength
+        return nlm(filled, level, level)
+
+
+def fill_scratches(image: Image, margin: float, params: Mapping[str, float]) -> Image:
+    """``image`` with its scratches filled; what is not a scratch comes back as it was."""
+    scale = max(0.5, min(image.shape[:2]) / 512)
+    margin *= 1 + max(0.0, colourfulness(image) - MONOCHROME) / 0.008
+    width = max(3, round(params["width"] * scale))
+    length = max(5, round(params["length"] * scale))
+    mask = scratch_mask(luma(image), width, length, params["extent"] * scale, margin)
+    pixels = np.rint(np.clip(image, 0, 1) * 255).astype(np.uint8)
+    filled = cv2.inpaint(pixels, mask, width, cv2.INPAINT_TELEA).astype(np.float32) / 255
+    soft = cv2.GaussianBlur(mask.astype(np.float32) / 255, (0, 0), 0.8)[..., None]
+    return np.asarray(image + np.where(mask[..., None] > 0, 1, soft) * (filled - image), np.float32)
+
+
+def colourfulness(image: Image) -> float:
+    """Spread of chroma that luma does not explain: near 0 for a black and white print, however toned it is."""
+    small = cv2.resize(image, (64, 64), interpolation=cv2.INTER_AREA)
+    ycc = cv2.cvtColor(small, cv2.COLOR_RGB2YCrCb).reshape(-1, 3).astype(np.float64)
+    terms = np.stack([ycc[:, 0] ** 2, ycc[:, 0], np.ones(len(ycc))], axis=1)
+    rest = ycc[:, 1:] - terms @ np.linalg.lstsq(terms, ycc[:, 1:], rcond=None)[0]
+    return float(np.hypot(*rest.std(axis=0)))
+
+
+def scratch_mask(grey: Plane, width: int, length: int, extent: float, margin: float) -> Kernel:
+    """Where bright lines are, shape (H, W), 0 or 255."""
+    disc = cv2.getStructuringElement(cv2.MORPH_ELLIPSE, (width + 2, width + 2))
+    thin = cv2.morphologyEx(grey, cv2.MORPH_TOPHAT, disc, borderType=cv2.BORDER_REPLICATE)
+    line = np.zeros_like(thin)
+    for angle in ANGLES:
+        kernel = line_kernel(length, angle).astype(np.float32)
+        line = np.maximum(line, cv2.filter2D(thin, -1, kernel / kernel.sum(), borderType=cv2.BORDER_REFLECT))
+    # Cloth, hair and foliage are full of thin bright lines: a scratch stands out from the texture around it.
+    texture = cv2.boxFilter(thin, -1, (4 * length + 1, 4 * length + 1), borderType=cv2.BORDER_REFLECT)
+    line = line - 1.6 * texture
+    # Hysteresis (Canny 1986): a line is certain where it is strong and goes on as far as it is visible at all.
+    weak = np.asarray((line > margin / 2) & (thin > margin / 2), np.uint8)
+    count, labels, stats, _ = cv2.connectedComponentsWithStats(weak, connectivity=8)
+    strong = np.bincount(labels[(weak > 0) & (line > margin)], minlength=count)
+    size = np.hypot(stats[:, cv2.CC_STAT_WIDTH], stats[:, cv2.CC_STAT_HEIGHT])
+    # A scratch is strong for much of its way; texture touches the upper threshold here and there.
+    keep = (size >= extent) & (strong >= 0.2 * stats[:, cv2.CC_STAT_AREA])
+    # The paper shows through: scratches are about as bright as the brightest parts of the picture.
+    total = np.bincount(labels.ravel(), weights=grey.ravel().astype(np.float64), minlength=count)
+    keep &= total / stats[:, cv2.CC_STAT_AREA] >= PAPER * float(np.percentile(grey, 99))
+    keep[0] = False
+    mask = np.asarray(keep[labels], np.uint8)
+    if mask.mean() > MOST:
+        return np.zeros_like(mask)
+    return np.asarray(cv2.dilate(mask * np.uint8(255), np.ones((3, 3), np.uint8)), np.uint8)

@@ -1,0 +1,133 @@
+"""Claim, work, finish: what a worker process does with one wake-up. All truth is in the database (see app/jobs.py)."""
+
+import importlib
+import logging
+import os
+import socket
+import threading
+import time
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from functools import lru_cache
+from typing import Any, Protocol
+
+from sqlmodel import Session
+
+from app import jobs
+from app.config import settings
+from app.db import reading, unit_of_work
+from app.errors import GgtError
+from app.jobs import Lease
+
+log = logging.getLogger("ggt.worker")
+
+
+@dataclass(frozen=True)
+class Failure:
+    """One item that could not be done. ``final`` means that trying again would not help."""
+
+    error: str
+    final: bool
+
+
+class Task(Protocol):
+    """One kind of work. ``compute`` holds no session and yields one outcome per loaded item, in order."""
+
+    def load(self, session: Session, leases: Sequence[Lease]) -> list[Any]: ...
+
+    def compute(self, loaded: Sequence[Any]) -> Iterator[Any | Failure]: ...
+
+    def save(self, session: Session, lease: Lease, outcome: Any) -> None: ...
+
+    def failed(self, session: Session, lease: Lease, error: str) -> None:
+        """Called in the unit of work that gives an item up for good."""
+        ...
+
+
+def owner_name() -> str:
+    """This process, as leases name it."""
+    return f"{socket.gethostname()}:{os.getpid()}"
+
+
+@lru_cache
+def task_for(kind: str) -> Task:
+    """The task of a kind of work, made once per process: metrics and models stay loaded in it."""
+    module, name = jobs.JOBS[kind].target.split(":")
+    task: Task = getattr(importlib.import_module(module), name)()
+    return task
+
+
+def work_once(queue: str) -> int:
+    """Claim one batch from ``queue``, do it, save each result as it comes. Returns how many items were claimed."""
+    owner = owner_name()
+    with unit_of_work() as session:
+        leases = jobs.claim(session, queue, owner, settings().lease_seconds)
+    if not leases:
+        return 0
+    with _Heartbeat(leases, owner):
+        _work(leases)
+    return len(leases)
+
+
+def _work(leases: Sequence[Lease]) -> None:
+    started = time.perf_counter()
+    try:
+        task = task_for(leases[0].kind)
+        with reading() as session:
+            loaded = task.load(session, leases)
+        outcomes = task.compute(loaded)
+        for lease in leases:
+            outcome = next(outcomes)
+            _save(task, lease, outcome, time.perf_counter() - started)
+            started = time.perf_counter()
+    except Exception as error:
+        # What was saved is closed already, and fail() does not touch a closed item: this gives up only the rest.
+        log.exception("%s failed", leases[0].kind)
+        final = isinstance(error, GgtError)
+        for lease in leases:
+            _fail(lease, Failure(f"{type(error).__name__}: {error}", final))
+
+
+def _save(task: Task, lease: Lease, outcome: Any, seconds: float) -> None:
+    if isinstance(outcome, Failure):
+        _fail(lease, outcome)
+        return
+    with unit_of_work() as session:
+        if jobs.finish(session, lease, seconds):
+            task.save(session, lease, outcome)
+            jobs.settle_run(session, lease.run_id)
+        else:
+            log.warning("%s was taken over by another worker; this result is dropped", lease.key)
+
+
+def _fail(lease: Lease, failure: Failure) -> None:
+    with unit_of_work() as session:
+        given_up = jobs.fail(session, lease, failure.error, final=failure.final)
+        if given_up:
+            task_for(lease.kind).failed(session, lease, failure.error)
+            jobs.settle_run(session, lease.run_id)
+
+
+class _Heartbeat:
+    """Extends the leases of the batch in hand from a thread of its own, three times per lease."""
+
+    def __init__(self, leases: Sequence[Lease], owner: str) -> None:
+        self._leases, self._owner = leases, owner
+        self._stop = threading.Event()
+        self._thread = threading.Thread(target=self._run, name="heartbeat", daemon=True)
+
+    def __enter__(self) -> None:
+        self._thread.start()
+
+    def __exit__(self, *_: object) -> None:
+        self._stop.set()
+        self._thread.join()
+
+    def _run(self) -> None:
+        seconds = settings().lease_seconds
+        while not self._stop.wait(seconds / 3):
+            try:
+                with unit_of_work() as session:
+                    jobs.heartbeat(session, self._leases, self._owner, seconds)
+            except Exception:
+                log.exception("heartbeat failed; the next one may still be in time")
