@@ -12,8 +12,11 @@ from functools import lru_cache
 from typing import Any
 
 from celery import Celery
+from kombu.exceptions import KombuError
 from redis import Redis
+from redis.backoff import NoBackoff
 from redis.exceptions import RedisError
+from redis.retry import Retry
 from sqlalchemy import and_, case, event, func, or_, select, update
 from sqlalchemy.orm import Session as OrmSession
 from sqlmodel import Session, col
@@ -340,7 +343,7 @@ def celery_app() -> Celery:
 def redis_client() -> Redis:
     """A connection to Redis, for pacing and for looking at queue lengths."""
     url = settings().broker_url.replace("redis+socket://", "unix://", 1)
-    return Redis.from_url(url, socket_timeout=5, socket_connect_timeout=2)
+    return Redis.from_url(url, socket_timeout=5, socket_connect_timeout=2, retry=Retry(NoBackoff(), 1))
 
 
 def wake(queue: str) -> bool:
@@ -348,7 +351,7 @@ def wake(queue: str) -> bool:
     try:
         if redis_client().llen(queue) < WAKES_PER_QUEUE:
             celery_app().send_task("ggt.work", args=[queue], queue=queue, retry=False)
-    except (RedisError, OSError, celery_app().connection_for_write().connection_errors):
+    except (RedisError, KombuError, OSError):
         return False
     return True
 

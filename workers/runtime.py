@@ -70,27 +70,30 @@ def work_once(queue: str) -> int:
 
 
 def _work(leases: Sequence[Lease]) -> None:
+    """Do a batch. When it breaks as a whole, its items are done one by one, so that a bad one fails alone."""
+    left = list(leases)
+    task: Task | None = None
     started = time.perf_counter()
     try:
         task = task_for(leases[0].kind)
         with reading() as session:
             loaded = task.load(session, leases)
-        outcomes = task.compute(loaded)
-        for lease in leases:
-            outcome = next(outcomes)
-            _save(task, lease, outcome, time.perf_counter() - started)
+        for outcome in task.compute(loaded):
+            _save(task, left[0], outcome, time.perf_counter() - started)
+            left.pop(0)
             started = time.perf_counter()
     except Exception as error:
-        # What was saved is closed already, and fail() does not touch a closed item: this gives up only the rest.
-        log.exception("%s failed", leases[0].kind)
-        final = isinstance(error, GgtError)
-        for lease in leases:
-            _fail(lease, Failure(f"{type(error).__name__}: {error}", final))
+        log.exception("%s failed", leases[0].key)
+        if len(leases) == 1:
+            _fail(task, left[0], Failure(f"{type(error).__name__}: {error}", isinstance(error, GgtError)))
+        else:
+            for lease in left:
+                _work([lease])
 
 
 def _save(task: Task, lease: Lease, outcome: Any, seconds: float) -> None:
     if isinstance(outcome, Failure):
-        _fail(lease, outcome)
+        _fail(task, lease, outcome)
         return
     with unit_of_work() as session:
         if jobs.finish(session, lease, seconds):
@@ -100,11 +103,12 @@ def _save(task: Task, lease: Lease, outcome: Any, seconds: float) -> None:
             log.warning("%s was taken over by another worker; this result is dropped", lease.key)
 
 
-def _fail(lease: Lease, failure: Failure) -> None:
+def _fail(task: Task | None, lease: Lease, failure: Failure) -> None:
     with unit_of_work() as session:
         given_up = jobs.fail(session, lease, failure.error, final=failure.final)
         if given_up:
-            task_for(lease.kind).failed(session, lease, failure.error)
+            if task is not None:  # None: its module cannot even be imported here
+                task.failed(session, lease, failure.error)
             jobs.settle_run(session, lease.run_id)
 
 

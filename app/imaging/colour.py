@@ -1,17 +1,18 @@
 """To 8-bit sRGB, whatever the file's colour space and depth."""
 
 from functools import lru_cache
+from io import BytesIO
 from typing import Any, Literal
 
 import numpy as np
 import pyvips
+from PIL import ImageCms
 
 from app.errors import BadImage
 
 # Colour channels by libvips interpretation; every other (Lab, XYZ, scRGB, multiband...) is refused.
 _COLOURS = {"b-w": 1, "grey16": 1, "srgb": 3, "rgb": 3, "rgb16": 3, "cmyk": 4}
-_GRID_STEPS = {1: 256, 3: 17, 4: 9}
-_INTERPRETATION = {1: "b-w", 3: "srgb", 4: "cmyk"}
+_PROFILE_SPACE = {1: "GRAY", 3: "RGB", 4: "CMYK"}
 _WHITE = [255.0, 255.0, 255.0]
 
 
@@ -80,18 +81,23 @@ def _meaningful_alpha(alpha: Any) -> Any | None:
 
 @lru_cache(maxsize=64)
 def _profile_effect(profile: bytes, colours: int) -> Literal["none", "converts", "unusable"]:
-    """What a profile does to a grid over its whole colour space: nothing beyond rounding, something, or it fails."""
-    levels = np.linspace(0, 255, _GRID_STEPS[colours]).round().astype(np.uint8)
-    grid = np.ascontiguousarray(np.stack(np.meshgrid(*[levels] * colours), axis=-1).reshape(1, -1, colours))
-    image = pyvips.Image.new_from_memory(grid, grid.shape[1], 1, colours, "uchar")
-    image = image.copy(interpretation=_INTERPRETATION[colours])
-    image.set_type(pyvips.GValue.blob_type, "icc-profile-data", profile)
-    # When the embedded profile fails, libvips turns to the fallback without a word; one that cannot fit makes it fail.
-    unfit = "srgb" if colours == 4 else "cmyk"
+    """What a profile does to colours: nothing beyond rounding, something, or it is no profile for this kind of image."""
+    # Asked of LittleCMS here because libvips replaces a profile that does not fit by its own without saying so.
     try:
-        converted = np.frombuffer(_icc(image, unfit).write_to_memory(), np.uint8).reshape(1, -1, 3)
-    except pyvips.Error:
+        space = ImageCms.ImageCmsProfile(BytesIO(profile)).profile.xcolor_space.strip()
+    except OSError:
+        return "unusable"
+    if space != _PROFILE_SPACE[colours]:
         return "unusable"
     if colours == 4:
         return "converts"
+    levels = np.linspace(0, 255, 256 if colours == 1 else 17).round().astype(np.uint8)
+    grid = np.ascontiguousarray(np.stack(np.meshgrid(*[levels] * colours), axis=-1).reshape(1, -1, colours))
+    image = pyvips.Image.new_from_memory(grid, grid.shape[1], 1, colours, "uchar")
+    image = image.copy(interpretation="b-w" if colours == 1 else "srgb")
+    image.set_type(pyvips.GValue.blob_type, "icc-profile-data", profile)
+    try:
+        converted = np.frombuffer(_icc(image, "srgb").write_to_memory(), np.uint8).reshape(1, -1, 3)
+    except pyvips.Error:
+        return "unusable"
     return "none" if np.abs(converted.astype(int) - grid).max() <= 1 else "converts"

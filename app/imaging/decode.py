@@ -75,8 +75,9 @@ def decode(source: Path | bytes, limits: Limits = Limits()) -> Decoded:
         pixels = np.frombuffer(image.write_to_memory(), np.uint8).reshape(image.height, image.width, 3)
     except (pyvips.Error, OSError, ValueError, SyntaxError, EOFError, struct.error) as error:
         # libvips keeps one error text for all threads, so the reason comes from the bytes and not from that text.
-        reason = "truncated: the file ends before the image does" if is_cut_short(data, fmt) else "corrupt image data"
-        raise BadImage(f"{reason} ({fmt})") from error
+        if is_cut_short(data, fmt):
+            raise BadImage(f"truncated: the {fmt} ends before the image does") from error
+        raise BadImage(f"{'corrupt or truncated' if fmt == 'TIFF' else 'corrupt'} {fmt} data") from error
     return Decoded(pixels, fmt, width, height, notes + colour_notes, exif)
 
 

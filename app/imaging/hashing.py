@@ -9,8 +9,9 @@ from PIL import Image
 
 from app.imaging.encode import resize
 
-# Both measured, see docs of ``phash``: photographs have a spread above 10; a sheet of paper or a black frame below 2.
 _HASH_INPUT = 64
+# Standard deviation of the 64x64 luminance in levels. Measured: the darkest crop of a real night photograph has 5.4,
+# blank frames with strong sensor noise stay below 2.
 _LEAST_SPREAD = 2.0
 
 

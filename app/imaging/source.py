@@ -66,7 +66,7 @@ def is_cut_short(data: bytes, fmt: Format) -> bool:
             return len(data) < int.from_bytes(data[4:8], "little") + 8
         case "BMP":
             return len(data) < int.from_bytes(data[2:6], "little")
-        case "TIFF":
+        case "TIFF":  # Its parts may lie in any order: only a directory beyond the end is certain.
             return _tiff_tags(data) is None
 
 

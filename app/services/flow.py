@@ -37,11 +37,12 @@ def start_pipeline(
     *,
     user_id: int | None,
     categories: tuple[str, ...] = (),
+    source_id: int | None = None,
     image_ids: tuple[int, ...] = (),
     method: str | None = None,
     compare: bool = True,
 ) -> Run:
-    """Start a run over the images chosen by category or id (all when neither is given).
+    """Start a run over the images chosen by category, source or id (all when none is given).
 
     ``method`` is the generator whose candidates may reach review (None: each category's default); with ``compare`` the
     other generators make candidates too, for comparison only.
@@ -54,6 +55,7 @@ def start_pipeline(
     what = ", ".join(CATEGORIES[c].title for c in categories) or (f"{len(image_ids)} images" if image_ids else "all images")
     params = {
         "categories": list(categories),
+        "source_id": source_id,
         "image_ids": list(image_ids),
         "method": method,
         "compare": compare,
@@ -78,6 +80,8 @@ def plan_window(session: Session, run_id: int, after: int) -> int:
     query = select(Image).where(col(Image.id) > after).order_by(col(Image.id)).limit(PLAN_WINDOW)
     if run.params["categories"]:
         query = query.where(col(Image.category).in_(run.params["categories"]))
+    if run.params["source_id"] is not None:
+        query = query.where(col(Image.source_id) == run.params["source_id"])
     if run.params["image_ids"]:
         query = query.where(col(Image.id).in_(run.params["image_ids"]))
     images = session.exec(query).all()

@@ -92,6 +92,11 @@ def funnel(session: Session) -> Funnel:
     return Funnel(_sum(row.counts for row in rows), rows, _later_attempts(session))
 
 
+def totals(session: Session) -> Counts:
+    """Counts of all images, in one statement."""
+    return _sum(cumulative(stages) for stages in stage_counts(session).values())
+
+
 def stage_counts(session: Session) -> dict[str, Counter[str]]:
     """Images per category and stage."""
     rows = session.execute(
@@ -126,7 +131,10 @@ def cumulative(stages: Mapping[str, int]) -> Counts:
 
 
 def needs_person(session: Session, waiting: int, failed_images: int) -> NeedsPerson:
-    """Runs with failed or unknown items, newest first, beside the two numbers the funnel already knows."""
+    """Runs with failed or unknown items, newest first, beside the two numbers the funnel already knows.
+
+    A file that an ingest refused is in its report; there is nothing to retry.
+    """
     unknown = (
         select(col(WorkItem.run_id), func.count().label("n"))
         .where(col(WorkItem.state) == ItemState.UNKNOWN)
@@ -136,7 +144,7 @@ def needs_person(session: Session, waiting: int, failed_images: int) -> NeedsPer
     rows = session.execute(
         select(col(Run.id), col(Run.title), col(Run.failed), func.coalesce(unknown.c.n, 0))
         .outerjoin(unknown, unknown.c.run_id == col(Run.id))
-        .where(or_(col(Run.failed) > 0, unknown.c.n > 0))
+        .where(col(Run.kind) != "ingest", or_(col(Run.failed) > 0, unknown.c.n > 0))
         .order_by(col(Run.id).desc())
         .limit(5)
     ).all()
@@ -157,7 +165,7 @@ def _source_names(session: Session) -> dict[str, tuple[str, ...]]:
 def _later_attempts(session: Session) -> dict[int, int]:
     """Images retained at an attempt after the first (Fig. C.2), by attempt."""
     rows = session.execute(
-        select(col(CandidateSummary.attempt), func.count())
+        select(col(CandidateSummary.attempt), func.count().label("number"))
         .where(
             and_(
                 col(CandidateSummary.attempt) > 1,
@@ -168,7 +176,7 @@ def _later_attempts(session: Session) -> dict[int, int]:
         .group_by(col(CandidateSummary.attempt))
         .order_by(col(CandidateSummary.attempt))
     ).all()
-    return {attempt: number for attempt, number in rows}
+    return {row.attempt: row.number for row in rows}
 
 
 def _sum(rows: Iterable[Counts]) -> Counts:

@@ -13,7 +13,7 @@ from sqlalchemy.orm import aliased
 from sqlmodel import Session, col
 
 from app.catalog.metrics import METRICS
-from app.errors import GgtError
+from app.errors import GgtError, NotFound
 from app.models import Candidate, CandidateSummary, Image, Method, Source
 from app.services.gallery_filter import GalleryFilter, MetricRange
 
@@ -83,6 +83,33 @@ def choices(session: Session) -> Choices:
     return Choices(tuple(n for kind, n in rows if kind == "source"), tuple(n for kind, n in rows if kind == "method"))
 
 
+@dataclass(frozen=True)
+class Files:
+    """What the storage holds of an image or a candidate: its full-size file, and its thumbnail (WebP)."""
+
+    file_sha256: str
+    media_type: str
+    thumbnail_sha256: str
+
+
+def image_files(session: Session, image_id: int) -> Files:
+    """An image's lossless master and thumbnail. Raises NotFound."""
+    columns = (col(Image.master_sha256), literal("image/png"), col(Image.thumbnail_sha256))
+    row = session.execute(select(*columns).where(col(Image.id) == image_id)).first()
+    if row is None:
+        raise NotFound(f"There is no image {image_id}.")
+    return Files(*row)
+
+
+def candidate_files(session: Session, candidate_id: int) -> Files:
+    """A candidate's bytes as its method gave them, and its thumbnail. Raises NotFound."""
+    columns = (col(Candidate.file_sha256), col(Candidate.media_type), col(Candidate.thumbnail_sha256))
+    row = session.execute(select(*columns).where(col(Candidate.id) == candidate_id)).first()
+    if row is None:
+        raise NotFound(f"There is no candidate {candidate_id}.")
+    return Files(*row)
+
+
 def neighbours(session: Session, wanted: GalleryFilter, image_id: int) -> tuple[int | None, int | None]:
     """Ids of the images before and after ``image_id`` in the gallery as filtered; None at either end.
 
@@ -140,14 +167,14 @@ def _metric(key: str) -> ColumnElement[float]:
 
 
 def _tiles(wanted: GalleryFilter, order: _Order) -> Select[Any]:
-    query: Select[Any] = select(
+    columns: tuple[Any, ...] = (
         col(Image.id), col(Image.category), col(Image.stage), col(Image.undersized), col(Image.box_width),
         col(Image.box_height), col(Source.name), col(Image.thumbnail_sha256), col(Candidate.id),
         col(Candidate.thumbnail_sha256), col(Method.name), col(CandidateSummary.attempt),
         col(CandidateSummary.decision), col(CandidateSummary.metrics), order.value,
     )  # fmt: skip
     return (
-        _matching(wanted, query, with_candidates=True)
+        _matching(wanted, select(*columns), with_candidates=True)
         .join(Source, col(Source.id) == col(Image.source_id))
         .outerjoin(Candidate, col(Candidate.id) == col(CandidateSummary.candidate_id))
         .outerjoin(Method, col(Method.id) == col(CandidateSummary.method_id))
@@ -178,7 +205,7 @@ def _conditions(wanted: GalleryFilter) -> list[ColumnElement[bool]]:
     if wanted.stage:
         found.append(col(Image.stage) == wanted.stage)
     if wanted.undersized:
-        found.append(col(Image.undersized))
+        found.append(col(Image.undersized).is_(True))
     if wanted.verdict:
         decision = col(CandidateSummary.decision)
         found.append(decision.is_(None) if wanted.verdict == "none" else decision == wanted.verdict)

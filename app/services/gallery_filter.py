@@ -41,7 +41,7 @@ class GalleryFilter:
 
     @classmethod
     def parse(cls, query: Mapping[str, str]) -> "GalleryFilter":
-        """The filter a URL asks for; parameters it does not know are left alone. Raises GgtError for a value without sense."""
+        """The filter a URL asks for; unknown parameters are left alone. Raises GgtError for a wrong value."""
         category = _one_of(query, "category", CATEGORIES)
         stage = _one_of(query, "stage", {s.value: s for s in Stage})
         verdict = _one_of(query, "verdict", {"accept": 0, "reject": 0, "none": 0})

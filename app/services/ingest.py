@@ -20,6 +20,7 @@ from app.db import insert_ignore, unit_of_work
 from app.domain.near_duplicates import bands, hamming, is_near_duplicate, neighbours
 from app.domain.patching import Box, plan_patches
 from app.errors import BadImage, Conflict, GgtError
+from app.imaging.source import read_bytes
 from app.models import Image, ItemState, PhashBand, Run, RunState, Source, SourceFile, WorkItem, utcnow
 from app.storage import storage
 
@@ -312,5 +313,5 @@ def _prepare_file(root: Path, path: Path, name: str, category: str) -> Prepared:
             raise BadImage("a link that leads out of the folder")
         if not target.is_file():
             raise BadImage("a broken link" if not target.exists() else "a link to a folder")
-    data = imaging.read_bytes(path, settings().max_upload_mb * 2**20)
+    data = read_bytes(path, settings().max_upload_mb * 2**20)
     return prepare(data, name, category)

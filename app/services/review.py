@@ -61,7 +61,7 @@ def decide(
     if known is not None:
         return _repeated(known, user_id, wanted)
     if image.stage != Stage.AWAITING or image.current_candidate_id != candidate_id:
-        raise Conflict(_refusal(session, image, candidate_id))
+        raise Conflict(_refusal(session, user_id, image, candidate_id))
 
     review = Review(
         key=key,
@@ -80,7 +80,7 @@ def decide(
         session.add(Pair(image_id=image_id, candidate_id=candidate_id, review_id=review.id or 0))
     release(session, user_id, [image_id])
     events.record(
-        session, user_id, f"review.{decision}", f"image:{image_id}", why[:500], {"candidate": candidate_id, "key": key}
+        session, user_id, f"review.{PAST[decision]}", f"image:{image_id}", why[:500], {"candidate": candidate_id, "key": key}
     )
     session.flush()
     return wanted
@@ -116,7 +116,7 @@ def undo(session: Session, *, user_id: int, review_key: str | None = None) -> De
     events.record(
         session,
         user_id,
-        "review.undo",
+        "review.undone",
         f"image:{image.id}",
         f"was {PAST[review.decision]}",
         {"candidate": review.candidate_id, "key": review.key},
@@ -154,7 +154,7 @@ def _repeated(known: Review, user_id: int, wanted: Decided) -> Decided:
     return stored
 
 
-def _refusal(session: Session, image: Image, candidate_id: int) -> str:
+def _refusal(session: Session, user_id: int, image: Image, candidate_id: int) -> str:
     """Why a decision on ``candidate_id`` cannot be taken, in words."""
     last = session.exec(
         select(Review, User.name)
@@ -164,7 +164,8 @@ def _refusal(session: Session, image: Image, candidate_id: int) -> str:
     ).first()
     if last is not None and last[0].candidate_id == candidate_id:
         review, name = last
-        return f"Image {image.id} was {PAST[review.decision]} by {name} before you; your decision was not counted."
+        who = "you" if review.user_id == user_id else name
+        return f"Image {image.id} was already {PAST[review.decision]} by {who}; this decision was not counted."
     if image.current_candidate_id != candidate_id:
-        return f"Image {image.id} has a newer candidate now; your decision on the old one was not counted."
-    return f"Image {image.id} does not wait for verification ({image.stage}); your decision was not counted."
+        return f"Image {image.id} has a newer candidate now; this decision on the old one was not counted."
+    return f"Image {image.id} does not wait for verification ({image.stage}); this decision was not counted."

@@ -1,6 +1,6 @@
 """The review queue: which pairs wait for a person, who has which on screen, and how far the work has come.
 
-An image on a screen, or loaded ahead for one, is leased to that person. A lease ends by itself when the browser falls silent.
+An image on a screen, or loaded ahead for one, is leased to that person. A lease runs out when the browser falls silent.
 """
 
 from collections.abc import Collection, Sequence
@@ -75,7 +75,7 @@ class ReviewItem:
 
 @dataclass(frozen=True)
 class Progress:
-    """``left`` is counted up to :data:`COUNT_CAP` only; one more means "more than that". ``per_minute`` covers ten minutes."""
+    """``left`` is counted to :data:`COUNT_CAP` only; one more means "more than that". The rate covers ten minutes."""
 
     today: int
     per_minute: float

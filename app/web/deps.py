@@ -11,7 +11,6 @@ from fastapi import Depends, Request
 from sqlmodel import Session
 
 from app import db
-from app.config import settings
 from app.errors import NotAllowed
 from app.models import Role
 from app.security import csrf_matches, csrf_token, hash_token
@@ -53,6 +52,12 @@ class Viewer:
 
 def identify(request: Request) -> Viewer | None:
     """Who is asking, by API token or session cookie, in one SQL statement; None when nobody is signed in."""
+    viewer = _identify(request)
+    request.state.viewer = viewer  # for the error pages, which no dependency reaches
+    return viewer
+
+
+def _identify(request: Request) -> Viewer | None:
     kind, _, token = request.headers.get("Authorization", "").partition(" ")
     if kind.lower() == "bearer" and request.url.path.startswith(TOKEN_PATHS):
         with db.reading() as session:
@@ -122,7 +127,3 @@ AnyViewer = Annotated[Viewer, Depends(RequireRole(Role.ANNOTATOR))]
 Annotator = AnyViewer
 Researcher = Annotated[Viewer, Depends(RequireRole(Role.RESEARCHER))]
 Admin = Annotated[Viewer, Depends(RequireRole(Role.ADMIN))]
-
-
-def cookie_options() -> dict[str, bool]:
-    return {"secure": settings().secure_cookies}

@@ -4,7 +4,7 @@ import json
 import logging
 from dataclasses import dataclass
 from http import HTTPStatus
-from urllib.parse import quote
+from urllib.parse import quote, urlsplit
 
 from fastapi import FastAPI, Request, Response
 from fastapi.exceptions import RequestValidationError
@@ -50,12 +50,12 @@ def install(app: FastAPI) -> None:
 
 
 def _expected(request: Request, error: Exception) -> Response:
-    assert isinstance(error, GgtError)  # noqa: S101 (registered for this type only)
+    assert isinstance(error, GgtError)
     return _answer(request, error.status, str(error))
 
 
 def _http(request: Request, error: Exception) -> Response:
-    assert isinstance(error, HTTPException)  # noqa: S101
+    assert isinstance(error, HTTPException)
     message = error.detail
     if message == HTTPStatus(error.status_code).phrase:
         message = _PLAIN.get(error.status_code, message)
@@ -72,7 +72,7 @@ _PLAIN = {
 
 
 def _invalid(request: Request, error: Exception) -> Response:
-    assert isinstance(error, RequestValidationError)  # noqa: S101
+    assert isinstance(error, RequestValidationError)
     problems = [f"{_field(problem['loc'])}: {problem['msg']}" for problem in error.errors()]
     return _answer(request, 422, "; ".join(problems))
 
@@ -99,7 +99,7 @@ def _answer(request: Request, status: int, message: str) -> Response:
     if status == 401 and request.method in ("GET", "HEAD"):
         return RedirectResponse(_sign_in(here), 303)
     page = ErrorPage(status, HTTPStatus(status).phrase, message, "/" if status == 401 else "")
-    return render(request, None, "errors/index.html", page, status=status)
+    return render(request, getattr(request.state, "viewer", None), "errors/index.html", page, status=status)
 
 
 def wants_json(request: Request) -> bool:
@@ -114,8 +114,6 @@ def _sign_in(path: str) -> str:
 
 def _page_of(request: Request) -> str:
     """The page an htmx request came from, as a path: where to go back to after signing in."""
-    from urllib.parse import urlsplit
-
     parts = urlsplit(request.headers.get("HX-Current-URL", ""))
     return (parts.path or "/") + (f"?{parts.query}" if parts.query else "")
 

@@ -1,7 +1,7 @@
 """Snow removal by separating a layer of bright, colourless, small flakes.
 
 X. Zheng, Y. Liao, W. Guo, X. Fu, X. Ding: Single-Image-Based Rain and Snow Removal Using Multi-guided Filter, ICONIP
-2013: flakes stand out as bright high frequencies and the guide is the picture without them.
+2013: flakes stand out as bright high frequencies. Here what lies behind them is filled from around (Telea 2004).
 """
 
 from collections.abc import Mapping
@@ -9,34 +9,41 @@ from collections.abc import Mapping
 import cv2
 import numpy as np
 
-from workers.generators.filters import guided_filter, luma, nlm, noise_sigma
+from workers.generators.filters import Kernel, inpaint, luma, nlm, noise_sigma, tophat
 from workers.generators.finish import Image
 from workers.generators.local import LocalMethod
 
+TEXTURE = 2.0
+"""How many times stronger than the small bright structures around it a flake must be."""
+
 
 class Desnow(LocalMethod):
-    """Takes away flakes up to ``size`` pixels of a 1024 px image that stand out by more than ``margin`` (0..1).
+    """Fills flakes up to ``size`` pixels of a 1024 px image that stand out by ``margin`` (0..1) divided by strength.
 
-    ``whiteness`` (0..1) is the largest colour saturation a flake may have, ``veil`` (0..1) the share of evenly
-    scattered light to take off, ``denoise`` times the measured noise the strength of a final non-local means.
+    ``denoise`` times the measured noise is the strength of a final non-local means.
     """
 
     def enhance(self, image: Image, strength: float, params: Mapping[str, float]) -> Image:
         scale = max(image.shape[:2]) / 1024
-        size = max(3, 2 * round(params["size"] * scale / 2) + 1)
-        disc = cv2.getStructuringElement(cv2.MORPH_ELLIPSE, (size, size))
-        opened = cv2.morphologyEx(image, cv2.MORPH_OPEN, disc, borderType=cv2.BORDER_REPLICATE)
-        behind = cv2.GaussianBlur(opened, (0, 0), size / 4, borderType=cv2.BORDER_REFLECT)
-        excess = luma(image) - luma(opened)
-        # What a flake adds is colourless: the smallest of the three channels rises as much as the largest.
-        rise = image - opened
-        grey = np.clip(1 - (rise.max(axis=2) - rise.min(axis=2)) / (rise.max(axis=2) + 1e-3) / params["whiteness"], 0, 1)
-        margin = params["margin"]
-        flake = np.clip((excess - margin) / margin, 0, 1) * np.minimum(2 * grey, 1)
-        flake = np.clip(cv2.GaussianBlur(flake, (0, 0), 0.8 + scale) * 1.5, 0, 1)
-        guide = luma(np.asarray(image + flake[..., None] * (behind - image), np.float32))
-        filled = np.stack([guided_filter(guide, np.asarray(behind[..., c]), size, 1e-3) for c in range(3)], axis=2)
-        mix = np.clip(flake * strength, 0, 1)[..., None]
-        clear = np.asarray(image + mix * (filled - image), np.float32)
-        level = 255 * noise_sigma(luma(image)) * params["denoise"] * min(strength, 2.0)
-        return nlm(np.clip(clear, 0, 1), level, level)
+        size = max(3, round(params["size"] * scale))
+        clear = inpaint(image, flake_mask(image, size, params["margin"] / strength), max(2, size // 4))
+        level = 255 * noise_sigma(luma(image)) * params["denoise"] * strength
+        return nlm(clear, level, level)
+
+
+def flake_mask(image: Image, size: int, margin: float) -> Kernel:
+    """Where flakes are, shape (H, W), 0 or 255."""
+    # The least of the three channels: snow is white and lifts all of them, coloured highlights do not.
+    high = tophat(np.asarray(image.min(axis=2), np.float32), size)
+    side = 6 * size + 1
+    contrast = high - TEXTURE * cv2.boxFilter(high, -1, (side, side), borderType=cv2.BORDER_REFLECT)
+    found = np.asarray((contrast > margin / 2) & (high > margin / 2), np.uint8)
+    count, labels, stats, _ = cv2.connectedComponentsWithStats(found, connectivity=8)
+    strong = np.bincount(labels[(found > 0) & (contrast > margin)], minlength=count) > 0
+    box = stats[:, [cv2.CC_STAT_WIDTH, cv2.CC_STAT_HEIGHT]]
+    # Small and compact; a flake in motion may be three times as long as it is wide.
+    compact = stats[:, cv2.CC_STAT_AREA] >= 0.3 * box.max(axis=1) * box.min(axis=1)
+    keep = strong & compact & (box.max(axis=1) <= 1.6 * size) & (box.max(axis=1) <= 4 * box.min(axis=1))
+    keep[0] = False
+    mask = np.asarray(keep[labels], np.uint8) * np.uint8(255)
+    return np.asarray(cv2.dilate(mask, np.ones((3, 3), np.uint8)), np.uint8)

@@ -17,6 +17,7 @@ import numpy as np
 from app.errors import GenerationError
 from workers.generators.finish import Image
 from workers.generators.local import LocalMethod, thread_count
+from workers.generators.scratch import fill_scratches
 
 SCALE = 4
 MODEL = "realesrgan-x4plus"
@@ -28,7 +29,8 @@ class RealEsrgan(LocalMethod):
     The LQ is reduced by ``shrink``, or by more where the network would see more than ``work_pixels`` pixels (its time
     is proportional to them), and the x4 output is brought to the LQ's size. ``back_projection`` (0..1) then corrects
     the result where its reduction differs from the reduced LQ (Irani, Peleg: Improving Resolution by Image
-    Registration, 1991), so that tone and shapes stay those of the LQ. ``strength`` below 1 mixes, above 1 shrinks more.
+    Registration, 1991), so that tone and shapes stay those of the LQ. Above 0, ``scratch_margin`` has scratches filled first, which the network
+    would sharpen (see :mod:`workers.generators.scratch`). ``strength`` below 1 mixes, above 1 shrinks more.
     """
 
     def __init__(self) -> None:
@@ -37,6 +39,8 @@ class RealEsrgan(LocalMethod):
 
     def enhance(self, image: Image, strength: float, params: Mapping[str, float]) -> Image:
         height, width = image.shape[:2]
+        if params["scratch_margin"] > 0:
+            image = fill_scratches(image, params["scratch_margin"] / strength)
         shrink = max(params["shrink"] * max(strength, 1.0), math.sqrt(height * width / params["work_pixels"]), 1.0)
         size = (max(8, round(width / shrink)), max(8, round(height / shrink)))
         small = cv2.resize(image, size, interpolation=cv2.INTER_AREA)
@@ -53,8 +57,10 @@ class RealEsrgan(LocalMethod):
     def _upscale(self, small: Image) -> Image:
         import ncnn
 
+        # ncnn.Mat borrows this memory without holding a reference: it must outlive the extraction.
+        planes = np.ascontiguousarray(small.transpose(2, 0, 1))
         extractor = self._net.create_extractor()
-        extractor.input("data", ncnn.Mat(np.ascontiguousarray(small.transpose(2, 0, 1))).clone())
+        extractor.input("data", ncnn.Mat(planes))
         status, blob = extractor.extract("output")
         if status != 0:
             raise GenerationError(f"Real-ESRGAN could not process a {small.shape[1]}x{small.shape[0]} image (ncnn {status})")
@@ -72,6 +78,7 @@ def _load() -> Any:
     stem = Path(package.origin).parent / "models" / MODEL
     net = ncnn.Net()
     net.opt.use_vulkan_compute = False
+    net.opt.use_bf16_storage = True  # an eighth faster, a third of a grey level away on average
     net.opt.num_threads = thread_count()
     if net.load_param(f"{stem}.param") != 0 or net.load_model(f"{stem}.bin") != 0:
         raise GenerationError(f"Real-ESRGAN weights could not be read: {stem}.param and .bin")

@@ -10,11 +10,18 @@ from collections.abc import Mapping
 import cv2
 import numpy as np
 
-from workers.generators.filters import Kernel, Plane, line_kernel, luma, nlm, noise_sigma
+from workers.generators.filters import Kernel, Plane, inpaint, line_contrast, luma, nlm, noise_sigma, tophat
 from workers.generators.finish import Image
 from workers.generators.local import LocalMethod
 
 ANGLES = tuple(range(0, 180, 15))
+WIDTH, LENGTH, EXTENT = 5, 17, 70
+"""Widest scratch, shortest straight piece, least size of a whole scratch, in pixels of an image with short side 512.
+A mouth is smaller than the extent."""
+
+TEXTURE = 1.6
+"""How many times stronger than the thin structures around it a line must be."""
+
 MONOCHROME = 0.012
 """Colourfulness up to which a picture is a toned black and white print. In a colour photograph a bright line is more
 likely an object (a mast, a stick) than a crack, so the margin grows with it."""
@@ -29,28 +36,24 @@ MOST = 0.15
 class ScratchInpainting(LocalMethod):
     """Fills thin bright lines from their surroundings. Dark ones are left: features of faces are dark lines too.
 
-    ``width``, ``length`` and ``extent``: the widest scratch, the shortest straight piece and the least size of a whole
-    scratch, in pixels of a 512 px image. ``margin`` (0..1) divided by strength is how far it stands out.
-    ``denoise`` times the measured noise is the strength of non-local means.
+    ``margin`` (0..1) divided by strength is how far a scratch stands out, ``denoise`` times the measured noise the
+    strength of non-local means.
     """
 
     def enhance(self, image: Image, strength: float, params: Mapping[str, float]) -> Image:
-        filled = fill_scratches(image, params["margin"] / strength, params)
+        filled = fill_scratches(image, params["margin"] / strength)
         level = 255 * noise_sigma(luma(filled)) * params["denoise"] * strength
         return nlm(filled, level, level)
 
 
-def fill_scratches(image: Image, margin: float, params: Mapping[str, float]) -> Image:
+def fill_scratches(image: Image, margin: float) -> Image:
     """``image`` with its scratches filled; what is not a scratch comes back as it was."""
     scale = max(0.5, min(image.shape[:2]) / 512)
     margin *= 1 + max(0.0, colourfulness(image) - MONOCHROME) / 0.008
-    width = max(3, round(params["width"] * scale))
-    length = max(5, round(params["length"] * scale))
-    mask = scratch_mask(luma(image), width, length, params["extent"] * scale, margin)
-    pixels = np.rint(np.clip(image, 0, 1) * 255).astype(np.uint8)
-    filled = cv2.inpaint(pixels, mask, width, cv2.INPAINT_TELEA).astype(np.float32) / 255
-    soft = cv2.GaussianBlur(mask.astype(np.float32) / 255, (0, 0), 0.8)[..., None]
-    return np.asarray(image + np.where(mask[..., None] > 0, 1, soft) * (filled - image), np.float32)
+    width = max(3, round(WIDTH * scale))
+    length = max(5, round(LENGTH * scale))
+    mask = scratch_mask(luma(image), width, length, EXTENT * scale, margin)
+    return inpaint(image, mask, width)
 
 
 def colourfulness(image: Image) -> float:
@@ -64,15 +67,8 @@ def colourfulness(image: Image) -> float:
 
 def scratch_mask(grey: Plane, width: int, length: int, extent: float, margin: float) -> Kernel:
     """Where bright lines are, shape (H, W), 0 or 255."""
-    disc = cv2.getStructuringElement(cv2.MORPH_ELLIPSE, (width + 2, width + 2))
-    thin = cv2.morphologyEx(grey, cv2.MORPH_TOPHAT, disc, borderType=cv2.BORDER_REPLICATE)
-    line = np.zeros_like(thin)
-    for angle in ANGLES:
-        kernel = line_kernel(length, angle).astype(np.float32)
-        line = np.maximum(line, cv2.filter2D(thin, -1, kernel / kernel.sum(), borderType=cv2.BORDER_REFLECT))
-    # Cloth, hair and foliage are full of thin bright lines: a scratch stands out from the texture around it.
-    texture = cv2.boxFilter(thin, -1, (4 * length + 1, 4 * length + 1), borderType=cv2.BORDER_REFLECT)
-    line = line - 1.6 * texture
+    thin = tophat(grey, width)
+    line = np.max(line_contrast(thin, length, ANGLES, TEXTURE), axis=0)
     # Hysteresis (Canny 1986): a line is certain where it is strong and goes on as far as it is visible at all.
     weak = np.asarray((line > margin / 2) & (thin > margin / 2), np.uint8)
     count, labels, stats, _ = cv2.connectedComponentsWithStats(weak, connectivity=8)

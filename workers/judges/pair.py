@@ -85,13 +85,13 @@ def smooth(plane: Plane, sigma: float) -> Plane:
 
 def without_thin(plane: Plane, category: str) -> Plane:
     """``plane`` with thin structure taken out where the category's degradation consists of it."""
-    if category in PRECIPITATION:
-        width = 5 if max(plane.shape) < 700 else 9
-        disc = cv2.getStructuringElement(cv2.MORPH_ELLIPSE, (width, width))
-        return np.asarray(cv2.morphologyEx(plane, cv2.MORPH_OPEN, disc), dtype=np.float32)
-    if category in THIN_CATEGORIES:
-        return np.asarray(cv2.medianBlur(plane, 5), dtype=np.float32)
-    return plane
+    if category not in THIN_CATEGORIES:
+        return plane
+    width = 5 if max(plane.shape) < 700 else 9
+    if category == "old_photo":
+        width, plane = 9, np.asarray(cv2.medianBlur(plane, 5), dtype=np.float32)
+    disc = cv2.getStructuringElement(cv2.MORPH_ELLIPSE, (width, width))
+    return np.asarray(cv2.morphologyEx(plane, cv2.MORPH_OPEN, disc), dtype=np.float32)
 
 
 def gradient(plane: Plane) -> Plane:

@@ -1,4 +1,4 @@
-"""Scoring: every metric of a candidate against its LQ, and the no-reference ones of the LQ itself, in batches of one shape."""
+"""Scoring: the metrics of a candidate against its LQ and the no-reference ones of the LQ, in batches of one shape."""
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass

@@ -1,0 +1,267 @@
+"""The ``ggt`` command."""
+
+import json
+import os
+import subprocess
+import sys
+from dataclasses import asdict
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+
+from app import headless, migrate
+from app.catalog.categories import CATEGORIES
+from app.config import settings
+from app.db import reading, unit_of_work
+from app.errors import GgtError
+from app.headless import console
+from app.models import Image, Role
+from app.services import doctor as doctor_service
+from app.services import export as export_service
+from app.services import invitations
+from app.services.ingest import SourceInput
+from app.services.weights import fetch_weights, weights_status
+from app.supervisor import Supervisor
+
+cli = typer.Typer(no_args_is_help=True, add_completion=False, pretty_exceptions_enable=False, help=__doc__)
+weights = typer.Typer(no_args_is_help=True, help="Weights of the metrics: what is here, and fetching what is not.")
+cli.add_typer(weights, name="weights")
+
+Category = Annotated[str, typer.Option(help=f"One of {', '.join(CATEGORIES)}.")]
+SourceName = Annotated[str, typer.Option("--source", help="Where the photographs come from; default: the folder's name.")]
+Licence = Annotated[str, typer.Option(help="Licence of the photographs, e.g. CC0-1.0.")]
+Author = Annotated[str, typer.Option(help="Who made them.")]
+Url = Annotated[str, typer.Option(help="Where they can be found.")]
+Kind = Annotated[str, typer.Option(help="dataset, internet, own or synthetic.")]
+KeepNear = Annotated[bool, typer.Option("--keep-near-duplicates", help="Add photographs that look like one already here.")]
+AsJson = Annotated[bool, typer.Option("--json", help="Print one JSON object on standard output.")]
+
+
+def main() -> None:
+    """Run the command line; expected errors become one line on standard error and status 1."""
+    try:
+        cli()
+    except GgtError as error:
+        console.print(f"[bold red]error:[/] {error}", soft_wrap=True)
+        sys.exit(1)
+
+
+@cli.command()
+def up() -> None:
+    """Start everything on this machine and print a one-time admin link. Ctrl-C stops it all and loses nothing."""
+    headless.require_workers()
+    with Supervisor(web=True, say=console.print) as supervisor:
+        _print_link()
+        supervisor.watch()
+        console.print("Stopping; work in progress is kept and taken up at the next start...")
+
+
+@cli.command()
+def demo() -> None:
+    """Start everything with a demonstration set of packaged photographs, and open on the dashboard."""
+    headless.require_workers()
+    with Supervisor(web=True, say=console.print) as supervisor:
+        _load_demo()
+        _print_link()
+        supervisor.watch()
+        console.print("Stopping; work in progress is kept and taken up at the next start...")
+
+
+def _load_demo() -> None:
+    with reading() as session:
+        if session.query(Image).first() is not None:
+            console.print("The demonstration set is loaded already; carrying on where it stopped.")
+            return
+    folder = settings().data_dir / "demo"
+    built = subprocess.run(
+        [sys.executable, "-m", "workers.degradations.demo", str(folder)], check=True, stdout=subprocess.PIPE, text=True
+    )
+    for part in json.loads(built.stdout):
+        source = SourceInput(part["source"], part["licence"], part["author"], part["url"], part["kind"], part["note"])
+        headless.ingest_folder(Path(part["path"]), part["category"], source, keep_near_duplicates=True)
+    with unit_of_work() as session:
+        from app.services import flow
+
+        flow.start_pipeline(session, user_id=None)
+
+
+def _print_link() -> None:
+    with unit_of_work() as session:
+        link = invitations.admin_link(session, settings().base_url)
+    console.print(f"\n  GGT Studio runs at [bold]{settings().base_url}[/]")
+    console.print("  Sign in once as admin with this link (it works one time, for 24 hours):")
+    console.print(f"  [bold]{link}[/]\n", soft_wrap=True)
+
+
+@cli.command()
+def ingest(
+    folder: Path,
+    category: Category,
+    source: SourceName = "",
+    licence: Licence = "",
+    author: Author = "",
+    url: Url = "",
+    kind: Kind = "own",
+    keep_near_duplicates: KeepNear = False,
+    as_json: AsJson = False,
+) -> None:
+    """Ingest a folder of photographs. Running it twice adds nothing."""
+    migrate.upgrade(settings().sql_url)
+    given = SourceInput(source or folder.resolve().name, licence, author, url, kind)
+    _, report = headless.ingest_folder(folder, category, given, keep_near_duplicates=keep_near_duplicates)
+    _tell(report, as_json)
+
+
+@cli.command()
+def pipeline(
+    folder: Path,
+    category: Category,
+    source: SourceName = "",
+    licence: Licence = "",
+    author: Author = "",
+    url: Url = "",
+    kind: Kind = "own",
+    method: Annotated[str, typer.Option(help="Generator whose candidates may reach review; default: the category's.")] = "",
+    compare: Annotated[bool, typer.Option(help="Let the other local methods make candidates too, for comparison.")] = True,
+    keep_near_duplicates: KeepNear = False,
+    as_json: AsJson = False,
+) -> None:
+    """Ingest a folder, generate, score, filter and judge, then print the funnel.
+
+    Starts workers of its own when none run. "filtered" counts candidates that the metric filter excluded.
+    """
+    if not folder.is_dir():
+        raise GgtError(f"{folder} is not a folder.")
+    headless.require_workers()
+    headless.fetch_missing_weights()
+    with headless.something_running() as supervisor:
+        migrate.upgrade(settings().sql_url)
+        given = SourceInput(source or folder.resolve().name, licence, author, url, kind)
+        source_id, report = headless.ingest_folder(folder, category, given, keep_near_duplicates=keep_near_duplicates)
+        run_id = headless.run_pipeline(category=category, source_id=source_id, method=method or None, compare=compare)
+        headless.wait_for(run_id, "Pipeline", supervisor)
+        _tell(headless.pipeline_report(run_id, report, category, source_id), as_json)
+
+
+@cli.command()
+def export(
+    folder: Path,
+    category: Annotated[list[str] | None, typer.Option(help="Only this category; may be given several times.")] = None,
+    full_size_only: Annotated[bool, typer.Option(help="Leave out images smaller than a patch of 1024x1024.")] = False,
+) -> None:
+    """Write the verified pairs to a new folder: lq/, gt/, metadata.jsonl, SHA256SUMS."""
+    with reading() as session, headless.progress("Export", None) as bar:
+        done = export_service.export_pairs(
+            session,
+            folder,
+            categories=category or (),
+            full_size_only=full_size_only,
+            progress=lambda n: bar.update(bar.task_ids[0], completed=n),
+        )
+    taken_up = f" ({done.reused_files} files were there from an interrupted export)" if done.reused_files else ""
+    typer.echo(f"{done.pairs} pairs in {done.folder}{taken_up}")
+
+
+@cli.command()
+def status(as_json: AsJson = False) -> None:
+    """What runs, what waits, how far the images are."""
+    migrate.upgrade(settings().sql_url)
+    _tell(headless.status(), as_json)
+
+
+@cli.command()
+def doctor(
+    collect: Annotated[bool, typer.Option(help="Delete stored files that nothing names and that are a day old.")] = False,
+) -> None:
+    """Check this installation: packages, database, Redis, weights, disk, files."""
+    healthy = True
+    for check in doctor_service.examine(collect=collect):
+        healthy &= check.ok
+        typer.echo(f"{'ok  ' if check.ok else 'MISS'} {check.what}: {check.told}")
+    raise typer.Exit(0 if healthy else 1)
+
+
+@cli.command()
+def link() -> None:
+    """Print a fresh one-time admin link."""
+    migrate.upgrade(settings().sql_url)
+    _print_link()
+
+
+@cli.command()
+def invite(role: Annotated[Role, typer.Argument()], email: str = "") -> None:
+    """Print a one-time link with which somebody makes an account."""
+    migrate.upgrade(settings().sql_url)
+    with unit_of_work() as session:
+        token = invitations.invite(session, by=None, role=role, email=email)
+    typer.echo(invitations.link(settings().base_url, token))
+
+
+@weights.command("list")
+def weights_list(as_json: AsJson = False) -> None:
+    """Which weight files are here, whence they come, and what is missing."""
+    rows = weights_status(settings().weights_dir)
+    if as_json:
+        typer.echo(json.dumps([asdict(row) for row in rows], indent=2, default=str))
+        return
+    for row in rows:
+        typer.echo(
+            f"{row.state:10} {', '.join(row.metrics):14} {row.path}  {row.sha256[:12]}  from {row.origin} ({row.licence})"
+        )
+
+
+@weights.command("fetch")
+def weights_fetch(
+    source: Annotated[Path | None, typer.Option("--from", help="A folder of files carried over by hand.")] = None,
+) -> None:
+    """Fetch missing weight files, or take them from a folder; hashes are checked."""
+    fetch_weights(settings().weights_dir, source=source, progress=console.print)
+
+
+@cli.command("migrate")
+def migrate_database() -> None:
+    """Bring the database to this version's schema."""
+    migrate.upgrade(settings().sql_url)
+
+
+@cli.command()
+def serve() -> None:
+    """Run the web server alone (Docker; `ggt up` does it all on one machine)."""
+    config = settings()
+    _become("uvicorn", "app.main:create_app", "--factory", "--host", config.host, "--port", str(config.port))
+
+
+@cli.command()
+def worker(queues: Annotated[str, typer.Option(help="cpu, gpu or api, or several with commas.")] = "cpu,gpu") -> None:
+    """Run a worker alone: threads for api, one process for gpu, processes for cpu."""
+    pool = {"api": ["-P", "threads", "-c", "8"], "gpu": ["-P", "solo"]}.get(
+        queues, ["-P", "prefork", "-c", str(settings().workers)]
+    )
+    _become("celery", "-A", "workers.main", "worker", "-Q", queues, *pool, "-n", f"{queues}@%h", "-l", "warning")
+
+
+@cli.command()
+def beat() -> None:
+    """Run the sweeper's clock alone."""
+    _become("celery", "-A", "workers.main", "beat", "-s", str(settings().data_dir / "beat-schedule"), "-l", "warning")
+
+
+def _become(module: str, *arguments: str) -> None:
+    os.execv(sys.executable, [sys.executable, "-m", module, *arguments])  # noqa: S606
+
+
+def _tell(report: dict[str, Any], as_json: bool) -> None:
+    if as_json:
+        typer.echo(json.dumps(report, ensure_ascii=False))
+        return
+    for key, value in report.items():
+        name = key.replace("_", " ")
+        if isinstance(value, list):
+            typer.echo(f"{name:24} {len(value)}")
+            for row in value:
+                typer.echo("    " + ", ".join(f"{k}: {v}" for k, v in row.items()))
+        elif isinstance(value, dict):
+            typer.echo(f"{name:24} " + ", ".join(f"{k} {v}" for k, v in value.items()))
+        else:
+            typer.echo(f"{name:24} {value}")

@@ -1,0 +1,174 @@
+"""The main job without a browser: ingest a folder, run the pipeline over it, wait, and tell the funnel."""
+
+import importlib.util
+import os
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from rich.console import Console
+from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
+from sqlmodel import col, func, select
+
+from app import jobs
+from app.config import settings
+from app.db import reading, unit_of_work
+from app.errors import GgtError
+from app.models import Image, ItemState, Run, RunState, Source, Stage, WorkItem
+from app.services import flow, ingest
+from app.services.ingest import SourceInput
+from app.services.weights import fetch_weights, weights_status
+from app.supervisor import Supervisor, is_running
+
+console = Console(stderr=True, highlight=False)
+
+
+@contextmanager
+def progress(title: str, total: int | None) -> Iterator[Progress]:
+    """A progress bar on standard error with count and time left; plain lines where there is no terminal."""
+    bar = Progress(
+        TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn(), console=console
+    )
+    with bar:
+        bar.add_task(title, total=total)
+        yield bar
+
+
+def ingest_folder(
+    folder: Path, category: str, source: SourceInput, *, keep_near_duplicates: bool
+) -> tuple[int, dict[str, Any]]:
+    """Ingest a folder in this process. Returns the source's id and the report."""
+    if not folder.is_dir():
+        raise GgtError(f"{folder} is not a folder.")
+    with unit_of_work() as session:
+        run = ingest.start_ingest(
+            session, user_id=None, category=category, source=source, title=f"Ingest {folder.name} ({category})"
+        )
+        run_id, source_id = run.id or 0, run.params["source_id"]
+    try:
+        with progress(f"Ingest {folder.name}", None) as bar:
+            outcomes = ingest.ingest_folder(
+                run_id, folder, category, threads=os.cpu_count() or 1, keep_near_duplicates=keep_near_duplicates
+            )
+            for _ in outcomes:
+                bar.advance(bar.task_ids[0])
+    finally:
+        with unit_of_work() as session:
+            report = ingest.finish_ingest(session, run_id)
+    return source_id, report
+
+
+@contextmanager
+def something_running() -> Iterator[Supervisor | None]:
+    """Make sure that workers run: those of a running installation, or our own for as long as the block lasts."""
+    require_workers()
+    if is_running() or settings().redis_url:
+        yield None
+        return
+    with Supervisor(web=False, say=console.print) as supervisor:
+        yield supervisor
+
+
+def require_workers() -> None:
+    """Raise when the heavy extra is not installed, with the line to type."""
+    probe = [
+        sys.executable,
+        "-c",
+        "import importlib.util as u, sys; sys.exit(not all(map(u.find_spec, ['torch', 'pyiqa', 'cv2'])))",
+    ]
+    if subprocess.run(probe, check=False).returncode:
+        raise GgtError(
+            "Workers need the extra packages (torch, pyiqa, OpenCV), which are not installed here. "
+            "Type: .venv/bin/uv pip install -r requirements/all.txt"
+        )
+
+
+def fetch_missing_weights() -> None:
+    """Fetch metric weights that are not here yet. Failing is told, not fatal: those metrics are then left out."""
+    if all(row.state == "present" for row in weights_status(settings().weights_dir)):
+        return
+    console.print("Fetching metric weights (once)...")
+    try:
+        fetch_weights(settings().weights_dir, progress=console.print)
+    except GgtError as error:
+        console.print(f"Some metrics stay unavailable: {error}")
+
+
+def run_pipeline(*, category: str, source_id: int, method: str | None, compare: bool) -> int:
+    """Start a pipeline run over one source's images of a category. Returns the run's id."""
+    with unit_of_work() as session:
+        run = flow.start_pipeline(
+            session, user_id=None, categories=(category,), source_id=source_id, method=method, compare=compare
+        )
+        return run.id or 0
+
+
+@dataclass(frozen=True)
+class RunCount:
+    """How far a run is."""
+
+    state: str
+    total: int
+    closed: int
+    failed: int
+
+
+def _count(run_id: int) -> RunCount:
+    with reading() as session:
+        run = session.get_one(Run, run_id)
+        return RunCount(run.state, run.total, run.done + run.failed + run.cancelled, run.failed)
+
+
+def wait_for(run_id: int, title: str, supervisor: Supervisor | None) -> RunCount:
+    """Wait until a run is finished or cancelled, with a progress bar. Ctrl-C cancels the wait, not the run."""
+    with progress(title, None) as bar:
+        while True:
+            count = _count(run_id)
+            bar.update(bar.task_ids[0], total=count.total, completed=count.closed)
+            if count.state in (RunState.FINISHED, RunState.CANCELLED):
+                return count
+            if supervisor:
+                supervisor.tend()
+            time.sleep(0.5)
+
+
+def pipeline_report(run_id: int, ingested: dict[str, Any], category: str, source_id: int) -> dict[str, Any]:
+    """What ``ggt pipeline --json`` prints."""
+    with reading() as session:
+        counts = flow.counts_of_run(session, run_id)
+        awaiting = session.exec(
+            select(func.count()).where(
+                col(Image.stage) == Stage.AWAITING, col(Image.category) == category, col(Image.source_id) == source_id
+            )
+        ).one()
+        failures = session.exec(
+            select(WorkItem).where(col(WorkItem.run_id) == run_id, col(WorkItem.state) == ItemState.FAILED)
+        ).all()
+    return {
+        **ingested,
+        **counts,
+        "awaiting_verification": awaiting,
+        "failed": [{"item": item.key, "error": item.error} for item in failures],
+        "run": run_id,
+    }
+
+
+def status() -> dict[str, Any]:
+    """What runs, what waits, and how far the images are."""
+    with reading() as session:
+        stages = session.exec(select(Image.stage, func.count()).group_by(col(Image.stage))).all()
+        runs = session.exec(select(Run).where(col(Run.state) == RunState.RUNNING).order_by(col(Run.id))).all()
+        waiting = {queue: jobs.waiting_count(session, queue) for queue in jobs.QUEUES}
+        sources = session.exec(select(func.count()).select_from(Source)).one()
+    return {
+        "running": is_running(),
+        "data": str(settings().data_dir),
+        "url": settings().base_url,
+        "sources": sources,
+        "images": dict(stages),
+        "waiting": waiting,
+        "runs": [{"id": r.id, "title": r.title, "done": r.done, "failed": r.failed, "total": r.total} for r in runs],
+    }

@@ -1,0 +1,67 @@
+"""Bringing a database to the newest migration, through Alembic. ``ggt up`` and the tests call this."""
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+from alembic import command
+from alembic.config import Config
+from alembic.migration import MigrationContext
+from alembic.script import ScriptDirectory
+from sqlalchemy import Connection, text
+
+from app.config import settings
+from app.db import WRITES, make_engine
+
+MIGRATIONS = Path(__file__).resolve().parent.parent / "migrations"
+_LOCK = 7_162_318
+"""Number of the PostgreSQL advisory lock: two that upgrade at once take turns. SQLite's BEGIN IMMEDIATE does the same."""
+
+
+def upgrade(url: str | None = None, revision: str = "head") -> None:
+    """Apply what is missing, all of it or nothing. ``url`` is a SQLAlchemy URL; None: the settings' database."""
+    with _writing(url) as connection:
+        command.upgrade(_config(connection), revision)
+
+
+def downgrade(url: str | None = None, revision: str = "base") -> None:
+    """Take migrations back down to ``revision``. Data in dropped tables is lost."""
+    with _writing(url) as connection:
+        command.downgrade(_config(connection), revision)
+
+
+def current_is_head(url: str | None = None) -> bool:
+    """Whether the database is at the newest migration."""
+    engine = make_engine(url or settings().sql_url)
+    try:
+        with engine.connect() as connection:
+            now = MigrationContext.configure(connection).get_current_heads()
+    finally:
+        engine.dispose()
+    return set(now) == set(ScriptDirectory.from_config(_config()).get_heads())
+
+
+def _config(connection: Connection | None = None) -> Config:
+    config = Config()
+    config.set_main_option("script_location", str(MIGRATIONS).replace("%", "%%"))
+    config.attributes["connection"] = connection
+    return config
+
+
+@contextmanager
+def _writing(url: str | None) -> Iterator[Connection]:
+    """One transaction on a connection of its own, with foreign keys off on SQLite while tables are rebuilt."""
+    engine = make_engine(url or settings().sql_url)
+    try:
+        with engine.connect().execution_options(**{WRITES: True}) as connection:
+            sqlite = connection.dialect.name == "sqlite"
+            if sqlite:  # before BEGIN: inside a transaction this pragma does nothing
+                connection.connection.cursor().execute("PRAGMA foreign_keys=OFF")
+            with connection.begin():
+                if not sqlite:
+                    connection.execute(text("SELECT pg_advisory_xact_lock(:number)"), {"number": _LOCK})
+                yield connection
+                if sqlite and (broken := connection.exec_driver_sql("PRAGMA foreign_key_check").first()):
+                    raise RuntimeError(f"a migration left a row of {broken[0]} that points at a missing one of {broken[2]}")
+    finally:
+        engine.dispose()

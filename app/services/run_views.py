@@ -1,0 +1,281 @@
+"""Runs as people look at them: progress, rate and time left, what failed and what to do about it, and a log."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from typing import Any
+
+from sqlalchemy import func, select, union_all
+from sqlmodel import Session, col
+
+from app.errors import NotFound
+from app.models import ItemState, Json, Run, RunState, User, WorkItem, utcnow
+
+RATE_WINDOW_SECONDS = 60
+PAGE_SIZE = 40
+LOG_SIZE = 40
+FAILED_SIZE = 100
+OPEN = (RunState.RUNNING, RunState.CANCELLING)
+
+
+@dataclass(frozen=True)
+class RunProgress:
+    """A run and how fast it goes. ``rate`` is items per second over the last minute; 0 when nothing finished in it."""
+
+    id: int
+    kind: str
+    title: str
+    state: str
+    total: int
+    done: int
+    failed: int
+    cancelled: int
+    created_at: datetime
+    finished_at: datetime | None
+    by: str
+    rate: float
+
+    @property
+    def closed(self) -> int:
+        return self.done + self.failed + self.cancelled
+
+    @property
+    def share(self) -> float:
+        """Closed items per item, 0 to 1."""
+        return self.closed / self.total if self.total else 0.0
+
+    @property
+    def seconds_left(self) -> float | None:
+        """Time left at the present rate; None while that is unknown. A pipeline adds items as it goes, so it may grow."""
+        left = self.total - self.closed
+        return left / self.rate if self.rate and self.state == RunState.RUNNING else None
+
+    @property
+    def open(self) -> bool:
+        return self.state in OPEN
+
+    @property
+    def retryable(self) -> bool:
+        """Whether failed items can be given fresh attempts: a file that an ingest refused cannot."""
+        return self.failed > 0 and self.kind != "ingest" and self.state != RunState.CANCELLING
+
+    @property
+    def resumable(self) -> bool:
+        return self.cancelled > 0 and self.kind != "ingest" and self.state != RunState.CANCELLING
+
+    @property
+    def cancellable(self) -> bool:
+        return self.state == RunState.RUNNING and self.kind != "ingest"
+
+
+@dataclass(frozen=True)
+class KindRow:
+    """Items of one kind by state."""
+
+    kind: str
+    waiting: int
+    leased: int
+    done: int
+    failed: int
+    cancelled: int
+    unknown: int
+    seconds: float | None
+
+
+@dataclass(frozen=True)
+class ItemRow:
+    """One item that ended. ``image_id``, ``candidate_id`` or ``file`` say what it worked on."""
+
+    id: int
+    key: str
+    kind: str
+    state: str
+    attempts: int
+    error: str
+    seconds: float | None
+    finished_at: datetime | None
+    image_id: int | None
+    candidate_id: int | None
+    file: str | None
+
+    @property
+    def what_to_do(self) -> str:
+        return advice(self.state, self.error)
+
+
+@dataclass(frozen=True)
+class Rejected:
+    file: str
+    reason: str
+
+
+@dataclass(frozen=True)
+class Duplicate:
+    file: str
+    of: str
+    kind: str
+    distance: int | None
+
+
+@dataclass(frozen=True)
+class IngestReport:
+    """What an ingest run took in, and the files it did not."""
+
+    ingested: int
+    known: int
+    rejected: tuple[Rejected, ...]
+    duplicates: tuple[Duplicate, ...]
+
+    @classmethod
+    def of(cls, params: Mapping[str, Any]) -> "IngestReport | None":
+        """The report in a run's parameters, if it has one."""
+        report = params.get("report")
+        if not report:
+            return None
+        return cls(
+            report.get("ingested", 0),
+            report.get("known", 0),
+            tuple(Rejected(r["file"], r["reason"]) for r in report.get("rejected", ())),
+            tuple(Duplicate(d["file"], d["of"], d.get("kind", ""), d.get("distance")) for d in report.get("duplicates", ())),
+        )
+
+
+@dataclass(frozen=True)
+class RunDetail:
+    progress: RunProgress
+    params: Json
+    kinds: tuple[KindRow, ...]
+    failed: tuple[ItemRow, ...]
+    log: tuple[ItemRow, ...]
+    report: IngestReport | None
+
+    @property
+    def unknown(self) -> int:
+        return sum(kind.unknown for kind in self.kinds)
+
+
+def runs(
+    session: Session, *, before: int | None = None, only_open: bool = False, size: int = PAGE_SIZE
+) -> list[RunProgress]:
+    """Runs, newest first, with ids below ``before``. Two statements at most."""
+    query = select(Run, col(User.name)).outerjoin(User, col(User.id) == col(Run.created_by))
+    if before is not None:
+        query = query.where(col(Run.id) < before)
+    if only_open:
+        query = query.where(col(Run.state).in_(OPEN))
+    rows = session.execute(query.order_by(col(Run.id).desc()).limit(size)).all()
+    rates = _rates(session, [run.id for run, _ in rows if run.state in OPEN])
+    return [_progress(run, name, rates) for run, name in rows]
+
+
+def run_detail(session: Session, run_id: int) -> RunDetail:
+    """Everything about one run, in five statements. Raises NotFound."""
+    progress, params = run_progress(session, run_id)
+    failed = session.execute(
+        _items(run_id, [ItemState.FAILED, ItemState.UNKNOWN]).order_by(col(WorkItem.id)).limit(FAILED_SIZE)
+    ).all()
+    return RunDetail(
+        progress, params, _kinds(session, run_id), tuple(map(_item, failed)), _log(session, run_id), IngestReport.of(params)
+    )
+
+
+def run_progress(session: Session, run_id: int) -> tuple[RunProgress, Json]:
+    """A run's progress and parameters. Raises NotFound."""
+    row = session.execute(
+        select(Run, col(User.name)).outerjoin(User, col(User.id) == col(Run.created_by)).where(col(Run.id) == run_id)
+    ).first()
+    if row is None:
+        raise NotFound(f"There is no run {run_id}.")
+    run, name = row
+    rates = _rates(session, [run_id] if run.state in OPEN else [])
+    return _progress(run, name, rates), run.params
+
+
+def advice(state: str, error: str) -> str:
+    """What a person can do about an item that failed with ``error``."""
+    told = error.lower()
+    if state == ItemState.UNKNOWN:
+        return "Look at the provider's own log whether the call went through, then retry or leave it."
+    if "weights" in told:
+        return "Run `ggt weights fetch` on the machine of the workers, then retry failed."
+    if "missing from the storage" in told:
+        return "A stored file is gone: run `ggt doctor`, ingest the photograph again, then retry failed."
+    if "memory" in told:
+        return "Start fewer workers (GGT_WORKERS) or add memory, then retry failed."
+    if "worker died" in told:
+        return "Look at the worker's log for what killed it, often memory; then retry failed."
+    return "Retry failed; if it fails again, open the image and look at what is special about it."
+
+
+def _progress(run: Run, name: str | None, rates: Mapping[int, float]) -> RunProgress:
+    run_id = run.id or 0
+    return RunProgress(
+        run_id, run.kind, run.title, run.state, run.total, run.done, run.failed, run.cancelled, run.created_at,
+        run.finished_at, name or "command line", rates.get(run_id, 0.0),
+    )  # fmt: skip
+
+
+def _rates(session: Session, run_ids: Sequence[int | None]) -> dict[int, float]:
+    """Items closed per second in the last minute; a run younger than that is measured over its age."""
+    if not run_ids:
+        return {}
+    now = utcnow()
+    since = now - timedelta(seconds=RATE_WINDOW_SECONDS)
+    rows = session.execute(
+        select(col(WorkItem.run_id), func.count(), func.min(col(WorkItem.finished_at)))
+        .where(
+            col(WorkItem.run_id).in_(run_ids),
+            col(WorkItem.state).in_([ItemState.DONE, ItemState.FAILED]),
+            col(WorkItem.finished_at) >= since,
+        )
+        .group_by(col(WorkItem.run_id))
+    ).all()
+    return {run_id: number / max(1.0, (now - first).total_seconds()) for run_id, number, first in rows}
+
+
+def _kinds(session: Session, run_id: int) -> tuple[KindRow, ...]:
+    rows = session.execute(
+        select(col(WorkItem.kind), col(WorkItem.state), func.count(), func.avg(col(WorkItem.seconds)))
+        .where(col(WorkItem.run_id) == run_id)
+        .group_by(col(WorkItem.kind), col(WorkItem.state))
+    ).all()
+    counts: dict[str, dict[str, int]] = {}
+    seconds: dict[str, float | None] = {}
+    for kind, state, number, mean in rows:
+        counts.setdefault(kind, {})[state] = number
+        if state == ItemState.DONE:
+            seconds[kind] = mean
+    return tuple(_kind_row(kind, counts[kind], seconds.get(kind)) for kind in sorted(counts))
+
+
+def _kind_row(kind: str, by_state: Mapping[str, int], seconds: float | None) -> KindRow:
+    waiting, leased, done, failed, cancelled, unknown = (by_state.get(state, 0) for state in ItemState)
+    return KindRow(kind, waiting, leased, done, failed, cancelled, unknown, seconds)
+
+
+_COLUMNS: tuple[Any, ...] = (
+    col(WorkItem.id), col(WorkItem.key), col(WorkItem.kind), col(WorkItem.state), col(WorkItem.attempts),
+    col(WorkItem.error), col(WorkItem.seconds), col(WorkItem.finished_at),
+    col(WorkItem.payload)["image_id"].as_integer().label("image_id"),
+    col(WorkItem.payload)["candidate_id"].as_integer().label("candidate_id"),
+    col(WorkItem.payload)["file"].as_string().label("file"),
+)  # fmt: skip
+
+
+def _items(run_id: int, states: Sequence[ItemState]) -> Any:
+    return select(*_COLUMNS).where(col(WorkItem.run_id) == run_id, col(WorkItem.state).in_(states))
+
+
+def _log(session: Session, run_id: int) -> tuple[ItemRow, ...]:
+    """The items that ended last: the newest of each state by its index, then the newest of those."""
+    parts = [
+        _items(run_id, [state]).order_by(col(WorkItem.finished_at).desc()).limit(LOG_SIZE).subquery()
+        for state in (ItemState.DONE, ItemState.FAILED)
+    ]
+    both = union_all(*(select(part) for part in parts)).subquery()
+    rows = session.execute(select(both).order_by(both.c.finished_at.desc()).limit(LOG_SIZE)).all()
+    return tuple(map(_item, rows))
+
+
+def _item(row: Any) -> ItemRow:
+    return ItemRow(*row)

@@ -1,0 +1,220 @@
+"""The review page: one pair at a time, decided by keyboard or by two plain forms."""
+
+from dataclasses import asdict, dataclass
+from datetime import datetime, timedelta
+from typing import Annotated, Any
+from urllib.parse import urlencode
+
+from fastapi import APIRouter, Form, Query, Request, Response
+from fastapi.responses import JSONResponse, RedirectResponse
+from pydantic import AwareDatetime, BaseModel, Field
+
+from app.catalog.categories import CATEGORIES
+from app.domain.review import REASON_TITLES, Choice, Reason
+from app.models import new_token, utcnow
+from app.services import review, review_queue
+from app.services.review_queue import Filters, Locked, Progress
+from app.web.deps import Annotator, Viewer, Writer
+from app.web.errors import wants_json
+from app.web.pages.review_item import EXAMPLE_ITEM, ItemView, item_view
+from app.web.templating import duration, html, render
+
+router = APIRouter(prefix="/review")
+
+Ids = Annotated[list[int], Field(max_length=review_queue.MAX_EXCLUDED)]
+
+
+@dataclass(frozen=True)
+class ReviewPage:
+    """``item`` is leased to the viewer; without one ``empty`` says why. ``data`` is what the script starts with."""
+
+    item: ItemView | None
+    empty: str
+    progress: Progress
+    category: str
+    source: str
+    categories: tuple[tuple[str, str], ...]
+    sources: tuple[tuple[str, str], ...]
+    reasons: tuple[tuple[str, str], ...]
+    key: str
+    query: str
+    data: dict[str, Any]
+
+    @property
+    def queue_name(self) -> str:
+        """The queue in words: "Rain, from own-2026"."""
+        category = dict(self.categories).get(self.category, "All categories")
+        source = dict(self.sources).get(self.source)
+        return f"{category}, from {source}" if source else category
+
+
+EXAMPLES = {
+    "review/index.html": [
+        ReviewPage(
+            item,
+            "Nothing waits here.",
+            Progress(124, 31.2, 3120),
+            "rain",
+            "1",
+            (("rain", "Rain"),),
+            (("1", "own-2026"),),
+            tuple((r.value, t) for r, t in REASON_TITLES.items()),
+            "k" * 43,
+            "?category=rain",
+            {},
+        )
+        for item in (EXAMPLE_ITEM, None)
+    ],
+    "review/_info.html": [EXAMPLE_ITEM],
+}
+
+
+class QueueRequest(BaseModel):
+    """What a browser has and wants. ``held`` is on screen or loaded ahead, ``exclude`` was skipped or is being sent."""
+
+    held: Ids = []
+    exclude: Ids = []
+    want: int = Field(ge=0, le=review_queue.MAX_ITEMS)
+    category: str = ""
+    source: str = ""
+    day_start: AwareDatetime | None = None
+
+
+@router.get("")
+def page(
+    request: Request, viewer: Annotator, session: Writer, category: str = "", source: str = "", after: int = 0
+) -> Response:
+    """The page, with the first pair leased to the viewer."""
+    filters = _filters(category, source, after)
+    found = review_queue.next_items(session, viewer.user_id, filters, 1)
+    item = item_view(found[0]) if found else None
+    chosen = {k: v for k, v in (("category", filters.category or ""), ("source", source)) if v}
+    context = ReviewPage(
+        item=item,
+        empty="" if item else _empty(review_queue.locked(session, viewer.user_id, filters))["text"],
+        progress=review_queue.progress(session, viewer.user_id, filters, _day_start(None)),
+        category=filters.category or "",
+        source=source,
+        categories=tuple((c.key, c.title) for c in CATEGORIES.values()),
+        sources=tuple((str(i), name) for i, name in review_queue.sources(session)),
+        reasons=tuple((r.value, title) for r, title in REASON_TITLES.items()),
+        key=new_token(),
+        query=f"?{urlencode(chosen)}" if chosen else "",
+        data={
+            "user_id": viewer.user_id,
+            "items": [_json(item, viewer)] if item else [],
+            "filters": {"category": filters.category or "", "source": source},
+        },
+    )
+    return render(request, viewer, "review/index.html", context, headers={"Cache-Control": "no-store"})
+
+
+@router.post("/queue")
+def queue(viewer: Annotator, session: Writer, asked: QueueRequest) -> JSONResponse:
+    """Keep what the browser holds, and lease it more."""
+    filters = _filters(asked.category, asked.source, 0)
+    lost = review_queue.renew(session, viewer.user_id, asked.held)
+    found = review_queue.next_items(session, viewer.user_id, filters, asked.want, [*asked.held, *asked.exclude])
+    short = len(found) < asked.want
+    return JSONResponse(
+        {
+            "items": [_json(item_view(item), viewer) for item in found],
+            "lost": sorted(lost),
+            "empty": _empty(review_queue.locked(session, viewer.user_id, filters)) if short else None,
+            "progress": asdict(review_queue.progress(session, viewer.user_id, filters, _day_start(asked.day_start))),
+        }
+    )
+
+
+@router.post("/release")
+def release(viewer: Annotator, session: Writer, image_id: Annotated[list[int], Form(max_length=100)]) -> Response:
+    """Give leases back: the page was left, or a pair was skipped."""
+    review_queue.release(session, viewer.user_id, image_id)
+    return Response(status_code=204)
+
+
+@router.post("/decide")
+def decide(
+    request: Request,
+    viewer: Annotator,
+    session: Writer,
+    key: Annotated[str, Form()],
+    image_id: Annotated[int, Form()],
+    candidate_id: Annotated[int, Form()],
+    decision: Annotated[Choice, Form()],
+    reasons: Annotated[list[Reason] | None, Form()] = None,
+    note: Annotated[str, Form()] = "",
+    query: Annotated[str, Form()] = "",
+) -> Response:
+    """Store one decision."""
+    decided = review.decide(
+        session,
+        user_id=viewer.user_id,
+        key=key,
+        image_id=image_id,
+        candidate_id=candidate_id,
+        decision=decision,
+        reasons=tuple(r.value for r in reasons or ()),
+        note=note,
+    )
+    return JSONResponse(asdict(decided)) if wants_json(request) else _back(query)
+
+
+@router.post("/undo")
+def undo(
+    request: Request,
+    viewer: Annotator,
+    session: Writer,
+    key: Annotated[str, Form()] = "",
+    query: Annotated[str, Form()] = "",
+) -> Response:
+    """Take back a decision, the newest without a key. The answer brings the pair for the screen."""
+    undone = review.undo(session, user_id=viewer.user_id, review_key=key or None)
+    if not wants_json(request):
+        return _back(query)
+    found = review_queue.items(session, [undone.image_id])
+    return JSONResponse({**asdict(undone), "item": _json(item_view(found[0]), viewer) if found else None})
+
+
+@router.get("/me")
+def me(viewer: Annotator) -> JSONResponse:
+    """Whose session this is, for decisions that wait in the browser."""
+    return JSONResponse({"user_id": viewer.user_id, "csrf": viewer.csrf}, headers={"Cache-Control": "no-store"})
+
+
+def _filters(category: str, source: str, after: Annotated[int, Query(ge=0)]) -> Filters:
+    """Filters from the URL. An unknown category or source shows all instead of an error."""
+    known = category if category in CATEGORIES else None
+    return Filters(known, int(source) if source.isdecimal() and len(source) < 10 else None, after)
+
+
+def _day_start(given: datetime | None) -> datetime:
+    """The browser's last midnight; that of UTC where it sent none that can be one."""
+    now = utcnow()
+    if given is not None and now - timedelta(hours=26) < given <= now:
+        return given
+    return now.replace(hour=0, minute=0, second=0, microsecond=0)
+
+
+def _empty(locked: Locked | None) -> dict[str, Any]:
+    if locked is None:
+        return {"text": "Nothing waits for verification here. New pairs appear when a run retains them.", "seconds": 0}
+    are, others = ("is", "another annotator") if locked.count == 1 else ("are", "other annotators")
+    free = duration(locked.seconds)
+    text = f"{locked.count} {are} open with {others}; the next is free in {free}, or when they decide."
+    return {"text": text, "seconds": locked.seconds}
+
+
+def _json(item: ItemView, viewer: Viewer) -> dict[str, Any]:
+    return {
+        "image_id": item.image_id,
+        "candidate_id": item.candidate_id,
+        "name": item.name,
+        "images": [{"url": item.lq_url, "label": "LQ"}, {"url": item.hq_url, "label": "HQ"}],
+        "info": html("review/_info.html", item, viewer, "/review"),
+    }
+
+
+def _back(query: str) -> RedirectResponse:
+    """To the next pair of the same queue. Only a query is taken from the form, so it cannot lead elsewhere."""
+    return RedirectResponse("/review" + (query if query.startswith("?") and query.isprintable() else ""), 303)

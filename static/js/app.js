@@ -1,0 +1,65 @@
+// What every page has: toasts, the list of keys, the phone's menu, local times, copy buttons, questions before forms.
+
+/** Show a message for a while. kind: "" or "bad". Text only, never markup. */
+export function toast(message, kind = "") {
+  const item = document.createElement("p");
+  item.textContent = message;
+  item.className = kind;
+  document.getElementById("toast").append(item);
+  setTimeout(() => item.remove(), kind === "bad" ? 8000 : 4000);
+}
+
+/** The CSRF token for fetch(): send it as the header X-CSRF-Token. */
+export const csrf = document.querySelector('meta[name="csrf"]').content;
+
+/** Whether a key press is meant for a field and not for the page. */
+export function typing(event) {
+  return event.ctrlKey || event.metaKey || event.altKey || event.target.closest("input, textarea, select, [contenteditable]") !== null;
+}
+
+// HX-Trigger: {"toast": {"message": "...", "kind": "bad"}}, or a CustomEvent "toast" with that detail.
+document.addEventListener("toast", (event) => toast(event.detail.message ?? String(event.detail.value ?? ""), event.detail.kind));
+document.addEventListener("htmx:error", () => toast("The server did not answer. Check that it runs, then try again.", "bad"));
+
+document.addEventListener("keydown", (event) => {
+  if (event.key !== "?" || typing(event)) return;
+  event.preventDefault();
+  const keys = document.getElementById("keys");
+  if (keys.open) keys.close();
+  else keys.showModal();
+});
+
+document.addEventListener("click", async (event) => {
+  if (event.target.closest("[data-keys]")) document.getElementById("keys").showModal();
+  const menu = event.target.closest("[data-menu]");
+  if (menu) menu.setAttribute("aria-expanded", String(document.body.classList.toggle("menu-open")));
+  const copy = event.target.closest("[data-copy]");
+  if (copy) {
+    const field = document.getElementById(copy.dataset.copy);
+    field.select();
+    try {
+      await navigator.clipboard.writeText(field.value);
+      toast("Copied.");
+    } catch {
+      toast("Press Ctrl+C to copy the marked text."); // no clipboard without HTTPS
+    }
+  }
+});
+
+// <form data-confirm="Really?"> asks first; <select data-submit> sends its form when it changes.
+document.addEventListener("submit", (event) => {
+  const question = event.target.dataset.confirm;
+  if (question && !window.confirm(question)) event.preventDefault();
+});
+document.addEventListener("change", (event) => {
+  if (event.target.matches("[data-submit]")) event.target.form.requestSubmit();
+});
+
+/** Exact local times on hover; the text stays relative. */
+function localTimes(root) {
+  for (const time of root.querySelectorAll("time[datetime]")) {
+    time.title = new Date(time.dateTime).toLocaleString(undefined, { dateStyle: "medium", timeStyle: "medium" });
+  }
+}
+localTimes(document);
+document.addEventListener("htmx:after:swap", () => localTimes(document));

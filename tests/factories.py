@@ -1,0 +1,122 @@
+"""Rows for tests, with real small files behind them. Each function adds to the caller's session and flushes.
+
+Pictures are drawn from a counter: every image and candidate has pixels of its own, the same in every run of a test.
+"""
+
+from itertools import count
+
+import numpy as np
+from numpy.typing import NDArray
+from sqlmodel import Session, col, select
+
+from app.imaging import encode_png, pixel_hash, sha256, thumbnail_webp
+from app.models import Candidate, CandidateSummary, Image, Json, Method, Role, Source, SourceFile, Stage, User
+from app.storage import storage
+
+_numbers = count(1)
+SIDE = 64
+"""Side of a picture in pixels."""
+
+
+def picture(number: int, side: int = SIDE) -> NDArray[np.uint8]:
+    """A smooth (side, side, 3) picture with some noise: enough structure for metrics and perceptual hashes."""
+    random = np.random.default_rng(number)
+    y, x = np.mgrid[0:side, 0:side] / side
+    waves = [np.sin(2 * np.pi * (a * x + b * y) + c) for a, b, c in random.uniform(0.5, 3, (3, 3))]
+    return np.clip(128 + 70 * np.stack(waves, -1) + random.normal(0, 6, (side, side, 3)), 0, 255).astype(np.uint8)
+
+
+def make_user(
+    session: Session, role: Role = Role.ANNOTATOR, name: str = "", email: str = "", password_hash: str = ""
+) -> int:
+    """An active person; returns the id."""
+    number = next(_numbers)
+    name = name or f"{role.title()} {number}"
+    user = User(email=email or f"{role}{number}@example.org", name=name, role=role, password_hash=password_hash)
+    session.add(user)
+    session.flush()
+    assert user.id is not None
+    return user.id
+
+
+def make_source(session: Session, name: str = "", licence: str = "CC0-1.0") -> Source:
+    source = Source(name=name or f"source {next(_numbers)}", licence=licence)
+    session.add(source)
+    session.flush()
+    return source
+
+
+def make_image(
+    session: Session,
+    stage: Stage = Stage.COLLECTED,
+    category: str = "rain",
+    source: Source | None = None,
+    side: int = SIDE,
+) -> Image:
+    """An image with a source file, a lossless master and a thumbnail in the storage."""
+    source = source or make_source(session)
+    number = next(_numbers)
+    pixels = picture(number, side)
+    master = encode_png(pixels)
+    file = SourceFile(
+        source_id=_id(source.id), name=f"photo-{number}.png", file_sha256=sha256(master), size=len(master), format="png",
+        width=side, height=side,
+    )  # fmt: skip
+    session.add(file)
+    session.flush()
+    image = Image(
+        source_file_id=_id(file.id), source_id=_id(source.id), category=category, box_x=0, box_y=0, box_width=side,
+        box_height=side, undersized=side < 1024, master_sha256=storage().put(master), pixel_sha256=pixel_hash(pixels),
+        thumbnail_sha256=storage().put(thumbnail_webp(pixels, 32)), stage=stage,
+    )  # fmt: skip
+    session.add(image)
+    session.flush()
+    return image
+
+
+def make_method(session: Session, name: str = "local-nlm") -> Method:
+    """The method of that name, made when it is not there yet."""
+    method = session.execute(select(Method).where(col(Method.name) == name)).scalar_one_or_none()
+    if method is None:
+        method = Method(name=name, generator=name)
+        session.add(method)
+        session.flush()
+    return method
+
+
+def make_candidate(
+    session: Session,
+    image: Image | None = None,
+    method: str = "local-nlm",
+    metrics: Json | None = None,
+    stage: Stage = Stage.AWAITING,
+    chosen: bool = True,
+    parent: Candidate | None = None,
+) -> Candidate:
+    """A candidate with its file, thumbnail and summary row. A chosen one becomes its image's current candidate."""
+    image = image or make_image(session, stage)
+    made_by = make_method(session, method)
+    pixels = picture(next(_numbers), image.width)
+    candidate = Candidate(
+        image_id=_id(image.id), method_id=_id(made_by.id), recipe_hash=sha256(pixels.tobytes()), recipe={"test": True},
+        parent_id=parent.id if parent else None, file_sha256=storage().put(encode_png(pixels)), media_type="image/png",
+        pixel_sha256=pixel_hash(pixels), thumbnail_sha256=storage().put(thumbnail_webp(pixels, 32)), width=image.width,
+        height=image.height,
+    )  # fmt: skip
+    session.add(candidate)
+    session.flush()
+    session.add(
+        CandidateSummary(
+            candidate_id=_id(candidate.id), image_id=_id(image.id), method_id=_id(made_by.id), source_id=image.source_id,
+            category=image.category, chosen=chosen, attempt=2 if parent else 1, stage=stage, metrics=metrics or {},
+        )
+    )  # fmt: skip
+    if chosen:
+        image.current_candidate_id, image.stage = candidate.id, stage
+    session.flush()
+    return candidate
+
+
+def _id(value: int | None) -> int:
+    assert value is not None
+    return value
