@@ -114,16 +114,17 @@ def claim(session: Session, queue: str, owner: str, lease_seconds: int) -> list[
     if head is None:
         return []
     kind, shape = head
-    ids = (
+    # Locked first and updated by id: PostgreSQL may run a locking subquery with LIMIT inside an UPDATE more than once.
+    ids = session.execute(
         select(col(WorkItem.id))
         .where(waiting, col(WorkItem.kind) == kind, col(WorkItem.shape) == shape)
         .order_by(col(WorkItem.priority), col(WorkItem.id))
         .limit(JOBS[kind].batch)
         .with_for_update(skip_locked=True)
-    )
+    ).scalars()
     claimed = session.execute(
         update(WorkItem)
-        .where(col(WorkItem.id).in_(ids), col(WorkItem.state) == ItemState.WAITING)
+        .where(col(WorkItem.id).in_(ids.all()), col(WorkItem.state) == ItemState.WAITING)
         .values(
             state=ItemState.LEASED, owner=owner, token=col(WorkItem.token) + 1, attempts=col(WorkItem.attempts) + 1,
             lease_until=utcnow() + timedelta(seconds=lease_seconds),

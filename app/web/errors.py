@@ -11,7 +11,9 @@ from fastapi.exceptions import RequestValidationError
 from fastapi.responses import JSONResponse, RedirectResponse
 from starlette.exceptions import HTTPException
 
+from app.config import settings
 from app.errors import GgtError
+from app.security import protective_headers
 from app.web.templating import render
 
 logger = logging.getLogger(__name__)
@@ -83,9 +85,10 @@ def _field(location: tuple[int | str, ...]) -> str:
 
 def _unexpected(request: Request, error: Exception) -> Response:
     logger.error("unexpected error in %s %s", request.method, request.url.path, exc_info=error)
-    return _answer(
-        request, 500, "Something went wrong on the server. Nothing was changed. The log has the details; please try again."
-    )
+    message = "Something went wrong on the server; its log has the details. What you did may not be saved: look, then try again."
+    response = _answer(request, 500, message)
+    response.headers.update(protective_headers(settings().secure_cookies))  # this answer passes no middleware
+    return response
 
 
 def _answer(request: Request, status: int, message: str) -> Response:

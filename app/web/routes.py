@@ -2,14 +2,42 @@
 
 from fastapi import APIRouter
 
+from app.web.api import images as api_images
+from app.web.api import overview as api_overview
+from app.web.api import runs as api_runs
 from app.web.api import schema
-from app.web.pages import account, health, people, settings, sign_in
+from app.web.pages import (
+    account,
+    dashboard,
+    files,
+    health,
+    image,
+    images,
+    ingest,
+    live,
+    people,
+    review,
+    runs,
+    settings,
+    sign_in,
+)
 
 ROUTERS: tuple[APIRouter, ...] = (
     health.router,
     sign_in.router,
     account.router,
     people.router,
+    review.router,
     settings.router,
+    dashboard.router,
+    images.router,
+    image.router,
+    runs.router,
+    ingest.router,
+    files.router,
+    live.router,
+    api_images.router,
+    api_runs.router,
+    api_overview.router,
     schema.router,
 )

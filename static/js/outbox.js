@@ -123,7 +123,7 @@ export class Outbox extends EventTarget {
     const { status } = response;
     if (status === 401 || status === 403) {
       // The session may have been renewed in another tab: then there is a new token.
-      const trouble = await this.#identify();
+      const trouble = await this.identify();
       if (trouble) return trouble;
       return again ? "forbidden" : this.#send(entry, true);
     }
@@ -139,7 +139,8 @@ export class Outbox extends EventTarget {
     this.dispatchEvent(new CustomEvent(event, { detail }));
   }
 
-  async #identify() {
+  /** Take the token of the session there is now. Returns null, or the kind of trouble with it. */
+  async identify() {
     try {
       const response = await fetch(this.whoami, { headers: { Accept: "application/json" } });
       if (response.status === 401) return "signed-out";

@@ -91,9 +91,11 @@ class GgtViewer extends HTMLElement {
       }
     }
     this.#shown = entries;
-    this.#frame = entries
-      .map(({ img }) => ({ width: img.naturalWidth, height: img.naturalHeight }))
-      .reduce((a, b) => (b.width * b.height > a.width * a.height ? b : a), { width: 1, height: 1 });
+    this.#reframe(
+      entries
+        .map(({ img }) => ({ width: img.naturalWidth, height: img.naturalHeight }))
+        .reduce((a, b) => (b.width * b.height > a.width * a.height ? b : a), { width: 1, height: 1 }),
+    );
     this.#build();
     await new Promise((painted) => requestAnimationFrame(() => setTimeout(painted)));
     return turn === this.#turn;
@@ -161,6 +163,13 @@ class GgtViewer extends HTMLElement {
       this.#loaded.set(url, entry);
     }
     return entry;
+  }
+
+  /** Keep zoom and relative position from one set of images to the next. */
+  #reframe(frame) {
+    const { width, height } = this.#frame;
+    if (this.#view) this.#view = { ...this.#view, x: (this.#view.x * frame.width) / width, y: (this.#view.y * frame.height) / height };
+    this.#frame = frame;
   }
 
   #note(text) {

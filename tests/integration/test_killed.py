@@ -15,11 +15,11 @@ import pytest
 from sqlmodel import col, func, select
 
 from app import jobs
-from app.config import settings
 from app.db import dispose, reading, unit_of_work
 from app.jobs import NewItem
 from app.models import Event, Run, RunState, Source
-from tests.integration import echo_worker
+from tests.conftest import forget
+from tests.redis_server import RedisServer
 
 ITEMS = 200
 ROOT = Path(__file__).resolve().parents[2]
@@ -77,16 +77,19 @@ def assert_each_once() -> None:
 
 
 @pytest.fixture
-def short_leases(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
+def own_redis(database: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[RedisServer]:
+    """A Redis to kill, and leases short enough to wait for."""
+    server = RedisServer(tmp_path)
+    server.start()
+    monkeypatch.setenv("GGT_REDIS_URL", server.url)
     monkeypatch.setenv("GGT_LEASE_SECONDS", "2")
-    settings.cache_clear()
-    yield
-    settings.cache_clear()
+    forget()
+    yield server
+    server.kill()
 
 
-@pytest.mark.usefixtures("database", "redis_server", "short_leases")
+@pytest.mark.usefixtures("own_redis")
 def test_a_worker_killed_amid_200_items_loses_none_and_doubles_none() -> None:
-    assert echo_worker.app is jobs.celery_app()
     run_id = start_echoes()
     with worker("victim") as victim:
         wait_until(lambda: done() >= 40)
@@ -98,14 +101,13 @@ def test_a_worker_killed_amid_200_items_loses_none_and_doubles_none() -> None:
     assert_each_once()
 
 
-@pytest.mark.usefixtures("database", "short_leases")
-def test_redis_killed_amid_200_items_loses_none_and_doubles_none(redis_server: "RedisServer") -> None:
+def test_redis_killed_amid_200_items_loses_none_and_doubles_none(own_redis: RedisServer) -> None:
     run_id = start_echoes()
     with worker("steady"):
         wait_until(lambda: done() >= 40)
-        redis_server.kill()
+        own_redis.kill()
         time.sleep(1)
-        redis_server.start()
+        own_redis.start()
         wait_until(lambda: finished(run_id))
     assert_each_once()
 
@@ -119,12 +121,11 @@ def _read_then_write(times: int) -> None:
             session.add(source)
 
 
+@pytest.mark.parametrize("engine_url", ["sqlite"], indirect=True)
 @pytest.mark.usefixtures("database")
 def test_two_processes_that_read_then_write_are_never_refused_and_lose_nothing() -> None:
     with unit_of_work() as session:
         session.add(Source(name="counter", note="0"))
-    if not settings().sqlite:
-        pytest.skip("PostgreSQL needs a row lock for this, SQLite's immediate transactions are what is tested")
     context = multiprocessing.get_context("fork")
     processes = [context.Process(target=_read_then_write, args=(50,)) for _ in range(3)]
     for process in processes:

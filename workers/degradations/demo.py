@@ -107,9 +107,9 @@ PICTURES: tuple[Picture, ...] = (
     Picture("haze", "motorcycle", photos.MOTORCYCLE, "smoke in a garage, on measured depth", 592, render=_motorcycle_haze),
     Picture("low_light", "coffee", photos.COFFEE, "dim café", render=_dim(0.05, 1100)),
     Picture("old_photo", "astronaut", photos.ASTRONAUT, "faded sepia print", render=_print(0.8, 0.4, sepia=True)),
+    Picture("rain", "fountain", photos.GARDEN, "a heavy shower", 720, FOUNTAIN, lambda i, g: rain(i, g, 1.1, 97)),
     Picture("rain", "rocket", photos.ROCKET, "rain at dusk", render=lambda i, g: rain(i, g, 0.8, 100)),
     Picture("haze", "pagoda", photos.CHINA, "haze over a lake", render=_landscape_haze(0.62, 1.4)),
-    Picture("rain", "fountain", photos.GARDEN, "a heavy shower", 720, FOUNTAIN, lambda i, g: rain(i, g, 1.1, 97)),
     Picture("low_light", "street", photos.NIGHT, "night photograph of a phone, with rain"),
     Picture("snow", "highway", photos.HIGHWAY, "snowfall"),
 )

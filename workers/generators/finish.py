@@ -11,6 +11,10 @@ STATISTICS_SIDE = 64
 """Colour statistics are taken on a reduced copy, so that grain and noise do not count as colour or contrast."""
 
 
+GREY = 2.5 / 255
+"""Largest difference between the channels of a photograph that counts as black and white."""
+
+
 def finish(lq: Image, restored: Image, keep_color: float, keep_detail: float, keeps_tone: bool) -> Image:
     """Pull ``restored`` back towards ``lq`` and clip it to 0..1.
 
@@ -22,6 +26,9 @@ def finish(lq: Image, restored: Image, keep_color: float, keep_detail: float, ke
     color = min(max(keep_color, 0.0), 1.0)
     detail = min(max(keep_detail, 0.0), 1.0)
     out = np.clip(np.nan_to_num(restored), 0, 1).astype(np.float32)
+    if float(np.ptp(lq, axis=2).max()) <= GREY:
+        # A black and white photograph stays one, whatever a network dreams up.
+        out[:] = _opponent(out)[..., :1]
     if color > 0:
         out += color * (_match_statistics(lq, out, keeps_tone) - out)
     if detail > 0:

@@ -51,8 +51,8 @@ def illumination_map(image: Image, alpha: float) -> Plane:
     height, width = initial.shape
     scale = min(1.0, SOLVER_SIDE / max(height, width))
     size = (max(2, round(width * scale)), max(2, round(height * scale)))
-    small = cv2.resize(initial, size, interpolation=cv2.INTER_AREA)
-    coarse = cv2.resize(_solve(small, alpha), (width, height), interpolation=cv2.INTER_LINEAR)
+    small = np.asarray(cv2.resize(initial, size, interpolation=cv2.INTER_AREA), np.float32)
+    coarse = np.asarray(cv2.resize(_solve(small, alpha), (width, height), interpolation=cv2.INTER_LINEAR), np.float32)
     refined = guided_filter(initial, coarse, max(2, round(8 / scale / 2)), 1e-3)
     return np.asarray(np.clip(refined, 1e-3, 1), np.float32)
 
@@ -72,4 +72,5 @@ def _solve(initial: Plane, alpha: float) -> Plane:
     left, up = np.roll(right, 1), np.roll(down, width)
     bands = [1 + left + right + up + down, -right[:-1], -right[:-1], -down[:-width], -down[:-width]]
     system = diags(bands, [0, 1, -1, width, -width], format="csc")
-    return spsolve(system, initial.ravel().astype(np.float64)).reshape(height, width).astype(np.float32)
+    solution = spsolve(system, initial.ravel().astype(np.float64))
+    return np.asarray(solution.reshape(height, width), np.float32)

@@ -39,7 +39,7 @@ class LocalMethod(LocalGenerator):
         strength = params["strength"]
         if strength <= 0:
             return lq.copy()
-        image = lq.astype(np.float32) / 255
+        image = lq.astype(np.float32) / np.float32(255)
         restored = self.enhance(image, strength, params)
         finished = finish(image, restored, params["keep_color"], params["keep_detail"], self.keeps_tone)
         return np.rint(finished * 255).astype(np.uint8)

@@ -20,6 +20,9 @@ from workers.generators.local import LocalMethod, thread_count
 from workers.generators.scratch import fill_scratches
 
 SCALE = 4
+BORDER = 4
+"""Pixels mirrored around the input: the network pads with black, which would darken the rim."""
+
 MODEL = "realesrgan-x4plus"
 
 
@@ -29,8 +32,9 @@ class RealEsrgan(LocalMethod):
     The LQ is reduced by ``shrink``, or by more where the network would see more than ``work_pixels`` pixels (its time
     is proportional to them), and the x4 output is brought to the LQ's size. ``back_projection`` (0..1) then corrects
     the result where its reduction differs from the reduced LQ (Irani, Peleg: Improving Resolution by Image
-    Registration, 1991), so that tone and shapes stay those of the LQ. Above 0, ``scratch_margin`` has scratches filled first, which the network
-    would sharpen (see :mod:`workers.generators.scratch`). ``strength`` below 1 mixes, above 1 shrinks more.
+    Registration, 1991), so that tone and shapes stay those of the LQ. Above 0, ``scratch_margin`` has scratches filled
+    first, which the network would sharpen (see :mod:`workers.generators.scratch`). ``grain`` (0..1) is the share of the input,
+    scratches filled, that is mixed back for a natural surface. ``strength`` below 1 mixes, above 1 shrinks more.
     """
 
     def __init__(self) -> None:
@@ -43,28 +47,35 @@ class RealEsrgan(LocalMethod):
             image = fill_scratches(image, params["scratch_margin"] / strength)
         shrink = max(params["shrink"] * max(strength, 1.0), math.sqrt(height * width / params["work_pixels"]), 1.0)
         size = (max(8, round(width / shrink)), max(8, round(height / shrink)))
-        small = cv2.resize(image, size, interpolation=cv2.INTER_AREA)
+        small = _resize(image, size, cv2.INTER_AREA)
         large = self._upscale(small)
         # Area averaging undoes an enlargement without a shift; enlarging further (shrink above 4) needs interpolation.
         smaller = large.shape[0] >= height and large.shape[1] >= width
-        result = cv2.resize(large, (width, height), interpolation=cv2.INTER_AREA if smaller else cv2.INTER_CUBIC)
-        residual = small - cv2.resize(result, size, interpolation=cv2.INTER_AREA)
+        result = _resize(large, (width, height), cv2.INTER_AREA if smaller else cv2.INTER_CUBIC)
+        residual = small - _resize(result, size, cv2.INTER_AREA)
         smooth = cv2.GaussianBlur(residual, (0, 0), 2.0, borderType=cv2.BORDER_REFLECT)
-        result += params["back_projection"] * cv2.resize(smooth, (width, height), interpolation=cv2.INTER_CUBIC)
-        mix = min(strength, 1.0)
+        result += params["back_projection"] * _resize(np.asarray(smooth, np.float32), (width, height), cv2.INTER_CUBIC)
+        mix = min(strength, 1.0) * (1 - params["grain"])
         return np.asarray(image + mix * (result - image), np.float32)
 
     def _upscale(self, small: Image) -> Image:
         import ncnn
 
         # ncnn.Mat borrows this memory without holding a reference: it must outlive the extraction.
-        planes = np.ascontiguousarray(small.transpose(2, 0, 1))
+        padded = np.pad(small, ((BORDER, BORDER), (BORDER, BORDER), (0, 0)), "reflect")
+        planes = np.ascontiguousarray(padded.transpose(2, 0, 1))
         extractor = self._net.create_extractor()
         extractor.input("data", ncnn.Mat(planes))
+        cut = BORDER * SCALE
         status, blob = extractor.extract("output")
         if status != 0:
             raise GenerationError(f"Real-ESRGAN could not process a {small.shape[1]}x{small.shape[0]} image (ncnn {status})")
-        return np.clip(np.array(blob), 0, 1).transpose(1, 2, 0)
+        return np.asarray(np.clip(np.array(blob)[:, cut:-cut, cut:-cut], 0, 1).transpose(1, 2, 0), np.float32)
+
+
+def _resize(image: Image, size: tuple[int, int], interpolation: int) -> Image:
+    """``size`` is (width, height), as OpenCV has it."""
+    return np.asarray(cv2.resize(image, size, interpolation=interpolation), np.float32)
 
 
 def _load() -> Any:

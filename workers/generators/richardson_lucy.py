@@ -37,7 +37,7 @@ def deconvolve(plane: Plane, sigma: float, iterations: int, regularization: floa
     observed = np.maximum(plane, 1e-3)
     estimate = observed.copy()
     for _ in range(iterations):
-        ratio = observed / np.maximum(_blur(estimate, sigma), 1e-4)
+        ratio = np.asarray(observed / np.maximum(_blur(estimate, sigma), 1e-4), np.float32)
         estimate *= _blur(ratio, sigma) / np.maximum(1 - regularization * _curvature(estimate), 0.5)
     return estimate
 
@@ -48,8 +48,7 @@ def _blur(plane: Plane, sigma: float) -> Plane:
 
 def _curvature(plane: Plane) -> Plane:
     """Divergence of the unit gradient."""
-    gx = np.diff(plane, axis=1, append=plane[:, -1:])
-    gy = np.diff(plane, axis=0, append=plane[-1:])
-    norm = np.sqrt(gx * gx + gy * gy + 1e-4)
-    gx, gy = gx / norm, gy / norm
-    return np.asarray(np.diff(gx, axis=1, prepend=0) + np.diff(gy, axis=0, prepend=0), np.float32)
+    right = np.diff(plane, axis=1, append=plane[:, -1:])
+    down = np.diff(plane, axis=0, append=plane[-1:])
+    norm = np.sqrt(right * right + down * down + 1e-4)
+    return np.asarray(np.diff(right / norm, axis=1, prepend=0) + np.diff(down / norm, axis=0, prepend=0), np.float32)

@@ -26,7 +26,9 @@ def assess(pair: Pair) -> Finding:
     before, after = np.hypot(a[..., 0], a[..., 1]), np.hypot(b[..., 0], b[..., 1])
     most = _CHROMA_GAIN.get(pair.category, _DEFAULT_CHROMA_GAIN)
     # Across the LQ's own hue, less what the LQ's rounding to 8 bits, magnified by the gain in chroma, explains.
-    across = np.maximum(np.abs(a[..., 0] * b[..., 1] - a[..., 1] * b[..., 0]) - _ROUNDING * after, 0) / (before + 2 * _ROUNDING)
+    across = np.maximum(np.abs(a[..., 0] * b[..., 1] - a[..., 1] * b[..., 0]) - _ROUNDING * after, 0) / (
+        before + 2 * _ROUNDING
+    )
     opposed = np.where((a * b).sum(axis=2) < 0, np.minimum(before, after), 0)
     beyond = np.maximum(after - most * (before + 2 * _ROUNDING), 0) + np.maximum(_CHROMA_LOSS * before - after, 0)
     drift = np.sqrt(across**2 + beyond**2 + opposed**2)

@@ -8,7 +8,19 @@ noise in flat areas from counting as structure.
 
 import numpy as np
 
-from workers.judges.pair import Finding, Pair, Plane, contrast, noise, regions, resized, scale, smooth, without_thin, worst_places
+from workers.judges.pair import (
+    Finding,
+    Pair,
+    Plane,
+    contrast,
+    noise,
+    regions,
+    resized,
+    scale,
+    smooth,
+    without_thin,
+    worst_places,
+)
 
 _LONGEST = 256
 _WINDOW = 3.0
@@ -23,6 +35,9 @@ def assess(pair: Pair) -> Finding:
     floor = _FLOOR**2 + 4 * noise(lq) ** 2
     agreement, blur = max(((_agreement(lq, smooth(hq, b), floor), b) for b in _BLURS), key=lambda a: float(a[0].mean()))
     weight = np.sqrt(_variance(lq) + _variance(hq)) + 0.01
+    if pair.category == "old_photo":  # The print's torn border and its mount are no part of the scene.
+        rows, columns = (max(1, side // 25) for side in weight.shape)
+        weight = np.pad(weight[rows:-rows, columns:-columns], ((rows, rows), (columns, columns)), constant_values=1e-6)
     cells = []
     for region in regions(agreement.shape):
         part = region.rows, region.columns

@@ -7,7 +7,20 @@ strengthens every edge around it alike, invents nothing; one strong edge amid an
 import cv2
 import numpy as np
 
-from workers.judges.pair import Finding, Pair, Plane, contrast, gradient, noise, regions, resized, scale, smooth, without_thin, worst_places
+from workers.judges.pair import (
+    Finding,
+    Pair,
+    Plane,
+    contrast,
+    gradient,
+    noise,
+    regions,
+    resized,
+    scale,
+    smooth,
+    without_thin,
+    worst_places,
+)
 
 _LONGEST = 384
 _EDGE_KNOTS = ((0.0, 100.0), (0.01, 95.0), (0.03, 75.0), (0.05, 58.0), (0.1, 35.0), (0.3, 0.0))
@@ -22,13 +35,19 @@ def assess(pair: Pair) -> Finding:
     new, lost = _unmatched(hq, lq, floor), _unmatched(lq, hq, floor)
     cells = [(float(max(new[r.rows, r.columns].mean(), lost[r.rows, r.columns].mean())), r.name) for r in regions(new.shape)]
     top = float(np.mean(sorted((v for v, _ in cells), reverse=True)[:2]))
-    numbers = {"new_edges": float(new.mean()), "lost_edges": float(lost.mean()), "worst": top, "clipped": _clipped(pair), "halo": _halo(pair)}
+    numbers = {
+        "new_edges": float(new.mean()),
+        "lost_edges": float(lost.mean()),
+        "worst": top,
+        "clipped": _clipped(pair),
+        "halo": _halo(pair),
+    }
     edges = max(numbers["new_edges"], numbers["lost_edges"], 0.25 * top)
     score = min(scale(edges, _EDGE_KNOTS), scale(numbers["clipped"], _CLIP_KNOTS), scale(numbers["halo"], _HALO_KNOTS))
     named = ", ".join(f"{n} ({v:.0%})" for v, n in worst_places(cells))
     reason = (
-        f"New edges on {numbers['new_edges']:.1%} of the image and lost ones on {numbers['lost_edges']:.1%}, most at {named}; "
-        f"newly clipped {numbers['clipped']:.1%}, halos {numbers['halo']:.1%}."
+        f"New edges on {numbers['new_edges']:.1%} of the image and lost ones on {numbers['lost_edges']:.1%}, "
+        f"most at {named}; newly clipped {numbers['clipped']:.1%}, halos {numbers['halo']:.1%}."
     )
     return Finding(score, reason, numbers)
 

@@ -1,7 +1,7 @@
 """Geometry alignment: how far, in pixels, has the HQ's structure moved?
 
-Global shift by phase correlation (Kuglin and Hines, 1975), local displacement by dense inverse search optical flow (Kroeger et
-al., 2016) on planes of normalised local contrast. Flow counts only where there is texture in two directions and
+Global shift by phase correlation (Kuglin and Hines, 1975), local displacement by dense inverse search optical flow
+(Kroeger et al., 2016) on planes of normalised local contrast. Flow counts only where there is texture in two directions and
 where the warped images really match; elsewhere it is guesswork.
 """
 
@@ -9,7 +9,19 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from workers.judges.pair import Finding, Pair, Plane, contrast, noise, regions, resized, scale, smooth, without_thin, worst_places
+from workers.judges.pair import (
+    Finding,
+    Pair,
+    Plane,
+    contrast,
+    noise,
+    regions,
+    resized,
+    scale,
+    smooth,
+    without_thin,
+    worst_places,
+)
 
 _LONGEST = 512
 _SMALLEST = 64
@@ -62,7 +74,7 @@ def _displacement(
     A displacement counts only where it explains the images far better than none and leads back again: else it is noise in
     the flow, and taken as none.
     """
-    dis = cv2.DISOpticalFlow_create(cv2.DISOPTICAL_FLOW_PRESET_MEDIUM)
+    dis = cv2.DISOpticalFlow.create(cv2.DISOPTICAL_FLOW_PRESET_MEDIUM)
     flow, back = dis.calc(lq, hq, None), dis.calc(hq, lq, None)
     still, moved = _match(lq, hq, np.zeros_like(flow)), _match(lq, hq, flow)
     displaced = (moved > 0.7) & (1 - moved < 0.5 * (1 - still)) & (_round_trip(flow, back) < 1.0)

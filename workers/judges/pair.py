@@ -105,7 +105,7 @@ def noise(plane: Plane) -> float:
     """Standard deviation of the noise (Donoho and Johnstone's median estimator on the finest wavelet band)."""
     if min(plane.shape) < 8 or float(plane.max()) == float(plane.min()):
         return 0.0
-    return float(np.nan_to_num(estimate_sigma(plane)))
+    return float(np.nan_to_num(estimate_sigma(plane)))  # type: ignore[no-untyped-call]
 
 
 def contrast(plane: Plane) -> float:

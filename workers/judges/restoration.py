@@ -38,7 +38,7 @@ def assess(pair: Pair) -> Finding:
     if pair.category == "low_light":
         gains["light"] = _doublings(min(float(hq.mean()), 110.0), min(float(lq.mean()), 110.0), 8.0)
     if pair.category in THIN_CATEGORIES:
-        gains["thin"] = 0.8 * _doublings(_thin(lq, contrasts[0]), _thin(hq, contrasts[1]), 0.002)
+        gains["thin"] = 0.8 * _thin(lq, hq)
     if pair.category == "old_photo":
         gains["contrast"] = _doublings(contrasts[1], contrasts[0], 20.0)
     bounded = {k: float(np.clip(v, -2.0, 1.5)) for k, v in gains.items()}
@@ -56,7 +56,7 @@ def _doublings(more: float, less: float, floor: float) -> float:
 
 
 def _sharpness(plane: Plane, sigma: float) -> float:
-    """Fine against coarse gradient at the strongest edges, 0 to about 3: edge width, free of contrast. Noise's share is taken off."""
+    """Edge steepness, 0 to about 3: fine against coarse gradient at the strongest edges, the share of noise taken off."""
     fine, coarse = gradient(smooth(plane, 0.8)), gradient(smooth(plane, 3.0))
     edges = coarse >= np.percentile(coarse, 95)
     power = float((fine[edges] ** 2).mean()) - _NOISE_POWER * sigma**2
@@ -80,7 +80,10 @@ def _dark_channel(image: np.ndarray) -> float:
     return float(cv2.erode(image.min(axis=2), np.ones((15, 15), np.uint8)).mean())
 
 
-def _thin(plane: Plane, contrast: float) -> float:
-    """Energy of bright structure under 9 pixels wide that stands out (white top-hat), in units of the contrast."""
-    hat = cv2.morphologyEx(plane, cv2.MORPH_TOPHAT, np.ones((9, 9), np.uint8)) / contrast
-    return float(np.maximum(hat - 0.08, 0).mean())
+def _thin(lq: Plane, hq: Plane) -> float:
+    """Bright structure under 9 pixels wide (white top-hat) that went, less what came, in doublings of a faint amount."""
+    kernel = np.ones((9, 9), np.uint8)
+    hats = [cv2.morphologyEx(p, cv2.MORPH_TOPHAT, kernel) / contrast(p) for p in (lq, hq)]
+    gone = hats[0] - hats[1]
+    went, came = (float(np.maximum(sign * gone - 0.04, 0).mean()) for sign in (1, -1))
+    return _doublings(went, came, 0.004)

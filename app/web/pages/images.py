@@ -95,7 +95,20 @@ class ImagesPage:
 
 
 _TILE = Tile(
-    12, "rain", Stage.AWAITING, False, 1024, 1024, "own", "ab" * 32, 34, "cd" * 32, "local-derain", 2, "accept", {"niqe": 4.2}
+    12,
+    "rain",
+    Stage.AWAITING,
+    False,
+    1024,
+    1024,
+    "own",
+    "ab" * 32,
+    34,
+    "cd" * 32,
+    "local-derain",
+    2,
+    "accept",
+    {"niqe": 4.2},
 )
 _BARE = Tile(13, "rain", Stage.COLLECTED, True, 640, 480, "own", "ab" * 32, None, None, None, None, None, {})
 _PART = TilesPart((_TILE, _BARE), dict(STAGE_TITLES), "niqe", "category=rain", "/images?after=x", "/images/more?after=x")
@@ -106,7 +119,16 @@ def _example(part: TilesPart, filtered: bool) -> ImagesPage:
     wanted = GalleryFilter(category="rain", undersized=True) if filtered else GalleryFilter()
     selects = _selects(wanted, Choices(("own",), ("local-derain",)))
     return ImagesPage(
-        part, len(part.tiles), False, selects, _metric_fields(wanted), filtered, _chips(wanted), filtered, filtered, "/images"
+        part,
+        len(part.tiles),
+        False,
+        selects,
+        _metric_fields(wanted),
+        filtered,
+        _chips(wanted),
+        filtered,
+        filtered,
+        "/images",
     )
 
 

@@ -21,6 +21,7 @@ from app.web.templating import duration, html, render
 
 router = APIRouter(prefix="/review")
 
+After = Annotated[int, Query(ge=0, le=2**53)]
 Ids = Annotated[list[int], Field(max_length=review_queue.MAX_EXCLUDED)]
 
 
@@ -46,6 +47,12 @@ class ReviewPage:
         category = dict(self.categories).get(self.category, "All categories")
         source = dict(self.sources).get(self.source)
         return f"{category}, from {source}" if source else category
+
+    @property
+    def skip_query(self) -> str:
+        """Where Skip leads without a script: behind this pair."""
+        after = f"after={self.item.image_id}" if self.item else ""
+        return f"{self.query}&{after}" if self.query else f"?{after}"
 
 
 EXAMPLES = {
@@ -82,7 +89,7 @@ class QueueRequest(BaseModel):
 
 @router.get("")
 def page(
-    request: Request, viewer: Annotator, session: Writer, category: str = "", source: str = "", after: int = 0
+    request: Request, viewer: Annotator, session: Writer, category: str = "", source: str = "", after: After = 0
 ) -> Response:
     """The page, with the first pair leased to the viewer."""
     filters = _filters(category, source, after)
@@ -112,7 +119,7 @@ def page(
 @router.post("/queue")
 def queue(viewer: Annotator, session: Writer, asked: QueueRequest) -> JSONResponse:
     """Keep what the browser holds, and lease it more."""
-    filters = _filters(asked.category, asked.source, 0)
+    filters = _filters(asked.category, asked.source)
     lost = review_queue.renew(session, viewer.user_id, asked.held)
     found = review_queue.next_items(session, viewer.user_id, filters, asked.want, [*asked.held, *asked.exclude])
     short = len(found) < asked.want
@@ -182,7 +189,7 @@ def me(viewer: Annotator) -> JSONResponse:
     return JSONResponse({"user_id": viewer.user_id, "csrf": viewer.csrf}, headers={"Cache-Control": "no-store"})
 
 
-def _filters(category: str, source: str, after: Annotated[int, Query(ge=0)]) -> Filters:
+def _filters(category: str, source: str, after: int = 0) -> Filters:
     """Filters from the URL. An unknown category or source shows all instead of an error."""
     known = category if category in CATEGORIES else None
     return Filters(known, int(source) if source.isdecimal() and len(source) < 10 else None, after)

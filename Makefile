@@ -1,0 +1,57 @@
+# Two commands: `make demo` and `make test`. `make help` lists the others.
+PYTHON ?= python3
+RUN := .venv/bin/python
+# One thread per worker process: the processes fill the cores.
+export OMP_NUM_THREADS ?= 1
+TESTS ?= tests
+COMPILE = .venv/bin/uv pip compile --quiet --universal --no-emit-index-url --python-version 3.11 --no-annotate --custom-compile-command "make lock"
+
+.PHONY: help setup setup-test demo test check bench soak lock clean python
+
+help:
+	@echo "make demo    set up, start everything with the demo photographs on http://127.0.0.1:8000"
+	@echo "make test    set up, run all tests           (make test TESTS='tests/unit -k patch' for some)"
+	@echo "make check   style, types, imports, templates"
+	@echo "make bench   measure; make soak: hours of load; make lock: pin newer packages; make clean"
+
+python:
+	@command -v $(PYTHON) >/dev/null || { echo "error: $(PYTHON) is missing: install Python 3.11 or newer" >&2; exit 1; }
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || { \
+	  echo "error: Python 3.11 or newer is needed, and $$($(PYTHON) --version) was found: make PYTHON=python3.11 ..." >&2; exit 1; }
+
+setup: python
+	@$(PYTHON) scripts/setup.py
+
+setup-test: python
+	@$(PYTHON) scripts/setup.py --weights --browser
+
+demo: setup
+	@exec .venv/bin/ggt demo
+
+test: setup-test
+	GGT_TEST_WEIGHTS=$(CURDIR)/.cache/weights $(RUN) -m pytest -n 2 --dist loadgroup $(TESTS)
+
+check: setup
+	.venv/bin/ruff check .
+	.venv/bin/ruff format --check .
+	$(RUN) -m mypy
+	.venv/bin/lint-imports
+	.venv/bin/djlint templates --lint --quiet
+	$(RUN) scripts/check_tree.py
+
+bench: setup
+	@set -e; for file in benchmarks/bench_*.py; do echo "== $$file"; $(RUN) $$file; done
+
+soak: setup
+	@set -e; for file in benchmarks/soak_*.py; do echo "== $$file"; $(RUN) $$file; done
+
+# The worker's set first: s3fs decides which fsspec everybody gets.
+lock: setup
+	$(COMPILE) --upgrade --extra iqa --extra s3 --output-file requirements/worker.txt pyproject.toml
+	$(COMPILE) --upgrade --extra iqa --extra dev --constraint requirements/worker.txt --output-file requirements/all.txt pyproject.toml
+	$(COMPILE) --upgrade --extra s3 --constraint requirements/worker.txt --output-file requirements/s3.txt pyproject.toml
+	$(COMPILE) --upgrade --constraint requirements/worker.txt --output-file requirements/web.txt pyproject.toml
+
+# Environment and caches; data/ holds people's work and stays.
+clean:
+	rm -rf .venv node_modules static/vendor .cache .mypy_cache .ruff_cache .pytest_cache .import_linter_cache .hypothesis build test-results *.egg-info

@@ -1,0 +1,62 @@
+"""Runs by API: look, start, cancel, resume, retry."""
+
+from typing import Annotated
+
+from fastapi import APIRouter, Query
+
+from app.services import run_control, run_views
+from app.services.flow import start_pipeline
+from app.web.api.answers import Moved, RunDetailItem, RunItem, RunList, StartRun
+from app.web.deps import Admin, AnyViewer, Reader, Writer
+
+router = APIRouter(prefix="/api/v1/runs", tags=["runs"])
+
+
+@router.get("")
+def list_runs(
+    viewer: AnyViewer,
+    session: Reader,
+    before: int | None = None,
+    limit: Annotated[int, Query(ge=1, le=200)] = 50,
+) -> RunList:
+    """Runs, newest first."""
+    found = run_views.runs(session, before=before, size=limit)
+    return RunList(
+        items=[RunItem.model_validate(run) for run in found], next_cursor=found[-1].id if len(found) == limit else None
+    )
+
+
+@router.post("", status_code=201)
+def start_run(wanted: StartRun, viewer: Admin, session: Writer) -> RunItem:
+    """Start a pipeline run: generate, score, filter, judge, and up to three attempts."""
+    run = start_pipeline(
+        session, user_id=viewer.user_id, categories=tuple(wanted.categories), image_ids=tuple(wanted.image_ids),
+        method=wanted.method, compare=wanted.compare,
+    )  # fmt: skip
+    session.flush()
+    return RunItem.model_validate(run_views.run_progress(session, run.id or 0)[0])
+
+
+@router.get("/{run_id}")
+def get_run(run_id: int, viewer: AnyViewer, session: Reader) -> RunDetailItem:
+    """A run with its parameters (an ingest's report among them) and the items that failed."""
+    return RunDetailItem.model_validate(run_views.run_detail(session, run_id))
+
+
+@router.post("/{run_id}/cancel")
+def cancel_run(run_id: int, viewer: Admin, session: Writer) -> RunItem:
+    """What is being worked on finishes; the rest can be resumed."""
+    run_control.cancel(session, viewer.user_id, run_id)
+    return RunItem.model_validate(run_views.run_progress(session, run_id)[0])
+
+
+@router.post("/{run_id}/resume")
+def resume_run(run_id: int, viewer: Admin, session: Writer) -> Moved:
+    """Put cancelled items back to work."""
+    return Moved(items=run_control.resume(session, viewer.user_id, run_id))
+
+
+@router.post("/{run_id}/retry")
+def retry_run(run_id: int, viewer: Admin, session: Writer) -> Moved:
+    """Give failed items fresh attempts."""
+    return Moved(items=run_control.retry_failed(session, viewer.user_id, run_id))

@@ -1,0 +1,265 @@
+/**
+ * The review page. A decision is painted first and sent afterwards: the next pair is already decoded, the decision lies in
+ * the outbox. Only what is really on screen can be decided on.
+ */
+import "./viewer.js";
+import { newKey, Outbox } from "./outbox.js";
+import { bindKeys } from "./review-keys.js";
+import { makeRejectForm } from "./review-reject.js";
+import { makeStatus } from "./review-status.js";
+
+const AHEAD = 5;
+const HISTORY = 50;
+const HEARTBEAT = 60_000;
+const POLL_EMPTY = 15_000;
+const IDLE = 10 * 60_000; // whoever went home gives their pairs back
+
+const $ = (selector) => document.querySelector(selector);
+const data = JSON.parse($("#review-data").textContent);
+const viewer = $("#viewer");
+const outbox = new Outbox({
+  userId: data.user_id,
+  csrf: $('meta[name="csrf"]').content,
+  whoami: "/review/me",
+});
+const status = makeStatus($("#saved"), $("#progress"));
+
+const held = []; // leased pairs, the first is on screen
+const history = []; // {key, item} of this page's decisions, newest last
+const skipped = new Set();
+const touched = new Map(); // image id -> when it was last decided, undone or skipped here
+let ready = false;
+let active = performance.now();
+let polling = 0;
+
+const toast = (message, kind = "") => document.dispatchEvent(new CustomEvent("toast", { detail: { message, kind } }));
+const unsent = () => new Set(outbox.entries().map(({ imageId }) => imageId));
+
+/** Put the first held pair on screen. `pressed` is the time of the key that asked for it, for the measurement. */
+async function show(pressed) {
+  const item = held[0];
+  ready = false;
+  reject.close();
+  if (item) {
+    const painting = viewer.setImages(item.images);
+    $("#info").innerHTML = item.info;
+    viewer.preload(held.flatMap(({ images }) => images.map(({ url }) => url)));
+    status.empty(false);
+    const painted = await painting;
+    if (item !== held[0]) return;
+    ready = painted;
+    if (pressed && painted) measure(pressed);
+  } else {
+    viewer.setImages([]);
+    viewer.preload([]);
+    $("#info").replaceChildren();
+    status.empty(true, skipped.size);
+  }
+  for (const button of document.querySelectorAll("#accept button, [data-reject], [data-skip]")) {
+    button.toggleAttribute("disabled", !held.length);
+  }
+}
+
+function measure(start) {
+  performance.clearMeasures("ggt:next-pair-painted");
+  performance.measure("ggt:next-pair-painted", { start });
+}
+
+function decide(decision, reasons, note, pressed) {
+  if (!ready) return;
+  const item = held.shift();
+  const key = newKey();
+  history.push({ key, item });
+  history.splice(0, history.length - HISTORY);
+  touched.set(item.image_id, performance.now());
+  const fields = { key, image_id: item.image_id, candidate_id: item.candidate_id, decision, note };
+  outbox.add({
+    path: "/review/decide",
+    key,
+    imageId: item.image_id,
+    label: item.name,
+    fields: [...Object.entries(fields), ...reasons.map((reason) => ["reasons", reason])],
+  });
+  status.count(1);
+  show(pressed);
+  sync();
+}
+
+async function undo(pressed) {
+  const last = history.pop();
+  if (!last) return undoEarlier();
+  const { key, item } = last;
+  touched.set(item.image_id, performance.now());
+  outbox.add({ path: "/review/undo", key, imageId: item.image_id, label: item.name, fields: [["key", key]] });
+  status.count(-1);
+  held.unshift(item);
+  show(pressed);
+  trim();
+}
+
+/** Undo a decision made before this page was loaded. It has no key here, so it is asked for once and never retried. */
+async function undoEarlier() {
+  if (outbox.count) return toast("Wait until everything is saved, then undo again.");
+  try {
+    const response = await post("/review/undo", new URLSearchParams());
+    const answer = await response.json();
+    if (!response.ok) return toast(answer.detail, "bad");
+    if (answer.item && !held.some(({ image_id: id }) => id === answer.image_id)) held.unshift(answer.item);
+    touched.set(answer.image_id, performance.now());
+    show();
+    trim();
+  } catch {
+    toast("Undo needs the server, which does not answer. Nothing was changed.", "bad");
+  }
+}
+
+function skip(pressed) {
+  const item = held.shift();
+  if (!item) return;
+  skipped.add(item.image_id);
+  touched.set(item.image_id, performance.now());
+  release([item]);
+  show(pressed);
+  sync();
+}
+
+/** Undone pairs come on top; what is then too much goes back to the others. */
+function trim() {
+  release(held.splice(AHEAD + 3));
+}
+
+function release(items) {
+  if (!items.length) return;
+  const body = new URLSearchParams(items.map(({ image_id: id }) => ["image_id", id]));
+  body.append("csrf", outbox.csrf);
+  navigator.sendBeacon("/review/release", body);
+}
+
+const post = (path, body) =>
+  fetch(path, {
+    method: "POST",
+    body,
+    headers: {
+      Accept: "application/json",
+      "X-CSRF-Token": outbox.csrf,
+      ...(typeof body === "string" && { "Content-Type": "application/json" }),
+    },
+  });
+
+let syncing = false;
+let syncAgain = false;
+
+/** Renew what is held, fill up, and learn what was lost and how much is left. */
+async function sync() {
+  if (syncing) return void (syncAgain = true);
+  syncing = true;
+  const started = performance.now();
+  const busy = unsent();
+  const body = {
+    held: held.map(({ image_id: id }) => id).filter((id) => !busy.has(id)),
+    exclude: [...busy, ...skipped].slice(0, 500),
+    want: Math.max(0, AHEAD + 1 - held.length),
+    day_start: new Date(new Date().setHours(0, 0, 0, 0)).toISOString(),
+    ...data.filters,
+  };
+  try {
+    const response = await post("/review/queue", JSON.stringify(body));
+    if (response.ok) merge(await response.json(), started);
+    else if (response.status === 401 || response.status === 403) {
+      const trouble = await outbox.identify();
+      if (trouble) status.saved({ kind: trouble, count: outbox.count });
+    }
+  } catch {
+    status.saved({ kind: navigator.onLine ? "server" : "offline", count: outbox.count });
+  } finally {
+    syncing = false;
+  }
+  clearTimeout(polling);
+  if (syncAgain) {
+    syncAgain = false;
+    sync();
+  } else if (!held.length) polling = setTimeout(beat, POLL_EMPTY);
+}
+
+function merge({ items, lost, empty, progress }, started) {
+  const busy = unsent();
+  // What was decided, undone or skipped while the answer was on its way is known better here.
+  const stale = (id) => busy.has(id) || (touched.get(id) ?? -1) > started;
+  const before = held[0];
+  const gone = new Set(lost.filter((id) => !stale(id)));
+  const kept = held.filter(({ image_id: id }) => !gone.has(id));
+  const here = new Set(kept.map(({ image_id: id }) => id));
+  held.splice(0, held.length, ...kept, ...items.filter(({ image_id: id }) => !here.has(id) && !stale(id)));
+  if (before && gone.has(before.image_id)) toast(`${before.name} was decided by somebody else meanwhile.`);
+  for (const [id, when] of touched) if (when < started - IDLE) touched.delete(id);
+  status.progress(progress, busy.size);
+  if (!outbox.count) status.saved({ kind: "saved", count: 0 });
+  if (empty) status.emptyText(empty.text);
+  if (held[0] !== before || !held.length) show();
+  else viewer.preload(held.flatMap(({ images }) => images.map(({ url }) => url)));
+}
+
+function beat() {
+  if (performance.now() - active < IDLE) sync();
+}
+
+outbox.addEventListener("state", ({ detail }) => status.saved(detail));
+outbox.addEventListener("refused", ({ detail: { entry, message } }) => {
+  toast(message, "bad");
+  const at = history.findIndex(({ key }) => key === entry.key);
+  if (at >= 0) history.splice(at, 1);
+  if (entry.path === "/review/undo" && held[0]?.image_id === entry.imageId) {
+    held.shift();
+    show();
+  }
+  sync();
+});
+
+const reject = makeRejectForm($("#reject"), $("[data-reject]"), (reasons, note, pressed) =>
+  decide("reject", reasons, note, pressed),
+);
+bindKeys({ viewer, reject, undo, skip, decide, ready: () => ready });
+
+document.addEventListener("submit", (event) => {
+  if (event.target.id === "accept") decide("accept", [], "", event.timeStamp);
+  else if (event.target.id === "undo") undo(event.timeStamp);
+  else return;
+  event.preventDefault();
+});
+document.addEventListener("click", (event) => {
+  if (event.target.closest("[data-skip]")) {
+    event.preventDefault();
+    skip(event.timeStamp);
+  } else if (event.target.closest("[data-skipped]")) {
+    skipped.clear();
+    sync();
+  }
+});
+for (const kind of ["pointerdown", "keydown", "wheel"]) {
+  addEventListener(
+    kind,
+    () => {
+      const idle = performance.now() - active > HEARTBEAT;
+      active = performance.now();
+      if (idle) sync(); // back at the desk: see what is still ours
+    },
+    { passive: true },
+  );
+}
+viewer.addEventListener("broken", ({ detail }) => {
+  toast(`${detail} of ${held[0]?.name} could not be loaded; trying again.`, "bad");
+  setTimeout(() => !ready && show(), 3000);
+});
+addEventListener("online", () => {
+  if (!ready) show();
+  sync();
+});
+addEventListener("pagehide", () => release(held));
+addEventListener("pageshow", (event) => event.persisted && location.reload());
+setInterval(beat, HEARTBEAT);
+
+const waiting = unsent();
+held.push(...data.items.filter(({ image_id: id }) => !waiting.has(id)));
+show();
+sync();
+outbox.flush();

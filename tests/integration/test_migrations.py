@@ -1,0 +1,98 @@
+"""Migrations on both engines: up, down, in agreement with the models, and safe when two processes start at once."""
+
+import os
+import subprocess
+import sys
+from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+
+import pytest
+from alembic.autogenerate import compare_metadata
+from alembic.migration import MigrationContext
+from sqlalchemy import inspect, text
+from sqlmodel import SQLModel
+
+from app import migrate
+from app.db import make_engine
+from tests.databases import PostgresServer
+
+ROOT = Path(__file__).resolve().parents[2]
+
+
+@pytest.fixture(params=["sqlite", "postgresql"])
+def empty_url(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[str]:
+    if request.param == "sqlite":
+        yield f"sqlite:///{tmp_path / 'empty.sqlite3'}"
+    else:
+        server: PostgresServer = request.getfixturevalue("postgres")
+        with server.database("template1") as url:
+            yield url
+
+
+def tables(url: str) -> set[str]:
+    engine = make_engine(url)
+    try:
+        return set(inspect(engine).get_table_names()) - {"alembic_version"}
+    finally:
+        engine.dispose()
+
+
+def test_up_agrees_with_the_models_and_down_leaves_nothing(empty_url: str) -> None:
+    assert not migrate.current_is_head(empty_url)
+    migrate.upgrade(empty_url)
+    assert migrate.current_is_head(empty_url)
+    engine = make_engine(empty_url)
+    with engine.connect() as connection:
+        context = MigrationContext.configure(connection, opts={"compare_type": True})
+        assert compare_metadata(context, SQLModel.metadata) == []
+    engine.dispose()
+    migrate.upgrade(empty_url)  # again: nothing to do
+    migrate.downgrade(empty_url)
+    assert tables(empty_url) == set()
+    assert not migrate.current_is_head(empty_url)
+    migrate.upgrade(empty_url)
+    assert tables(empty_url) == set(SQLModel.metadata.tables)
+
+
+def test_two_that_start_at_once_take_turns(empty_url: str) -> None:
+    """Web and workers may start together; the second must wait and find the work done."""
+    script = f"from app import migrate; migrate.upgrade({empty_url!r})"
+    command = [sys.executable, "-c", script]
+    with ThreadPoolExecutor(2) as pool:
+        ends = list(pool.map(lambda _: subprocess.run(command, cwd=ROOT, capture_output=True, text=True), range(2)))
+    assert [end.returncode for end in ends] == [0, 0], ends
+    assert migrate.current_is_head(empty_url)
+
+
+def test_foreign_keys_hold_after_a_migration(empty_url: str) -> None:
+    """They are off while SQLite's tables are rebuilt, and must not stay off."""
+    migrate.upgrade(empty_url)
+    engine = make_engine(empty_url)
+    insert = "INSERT INTO api_token (user_id, name, token_hash, created_at) VALUES (99, 'x', 'y', '2026-01-01')"
+    with engine.connect() as connection, pytest.raises(Exception, match=r"(?i)foreign key"):
+        connection.execute(text(insert))
+    engine.dispose()
+
+
+def test_a_failing_migration_changes_nothing(empty_url: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    def half_way(config: object, revision: str) -> None:
+        real(config, revision)  # type: ignore[arg-type]
+        raise RuntimeError("the power went off")
+
+    real = migrate.command.upgrade
+    monkeypatch.setattr(migrate.command, "upgrade", half_way)
+    with pytest.raises(RuntimeError, match="power"):
+        migrate.upgrade(empty_url)
+    assert tables(empty_url) == set()
+
+
+def test_the_alembic_command_works_from_the_checkout(tmp_path: Path) -> None:
+    """Developers make migrations with it; its configuration is in pyproject.toml."""
+    environment = {**os.environ, "GGT_DATA_DIR": str(tmp_path)}
+    command = [sys.executable, "-m", "alembic", "upgrade", "head"]
+    end = subprocess.run(command, cwd=ROOT, env=environment, capture_output=True, text=True)
+    assert end.returncode == 0, end.stderr
+    assert migrate.current_is_head(f"sqlite:///{tmp_path / 'ggt.sqlite3'}")
+    check = subprocess.run([*command[:3], "check"], cwd=ROOT, env=environment, capture_output=True, text=True)
+    assert check.returncode == 0, check.stdout + check.stderr
