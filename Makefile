@@ -4,6 +4,9 @@ RUN := .venv/bin/python
 # One thread per worker process: the processes fill the cores.
 export OMP_NUM_THREADS ?= 1
 TESTS ?= tests
+SOAKS := $(wildcard benchmarks/soak*.py)
+# seed.py makes the data that the others measure on.
+BENCHMARKS := $(filter-out $(SOAKS) benchmarks/seed.py benchmarks/__init__.py,$(wildcard benchmarks/*.py))
 COMPILE = .venv/bin/uv pip compile --quiet --universal --no-emit-index-url --python-version 3.11 --no-annotate --custom-compile-command "make lock"
 
 .PHONY: help setup setup-test demo test check bench soak lock clean python
@@ -39,11 +42,12 @@ check: setup
 	.venv/bin/djlint templates --lint --quiet
 	$(RUN) scripts/check_tree.py
 
+# One after the other: two at once would measure each other.
 bench: setup
-	@set -e; for file in benchmarks/bench_*.py; do echo "== $$file"; $(RUN) $$file; done
+	@set -e; for name in $(basename $(notdir $(BENCHMARKS))); do echo "== $$name"; $(RUN) -m benchmarks.$$name; done
 
 soak: setup
-	@set -e; for file in benchmarks/soak_*.py; do echo "== $$file"; $(RUN) $$file; done
+	@set -e; for name in $(basename $(notdir $(SOAKS))); do echo "== $$name"; $(RUN) -m benchmarks.$$name; done
 
 # The worker's set first: s3fs decides which fsspec everybody gets.
 lock: setup

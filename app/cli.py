@@ -194,7 +194,7 @@ def invite(role: Annotated[Role, typer.Argument()], email: str = "") -> None:
     """Print a one-time link with which somebody makes an account."""
     migrate.upgrade(settings().sql_url)
     with unit_of_work() as session:
-        token = invitations.invite(session, by=None, role=role, email=email)
+        token = invitations.invite(session, None, role, email)
     typer.echo(invitations.link(settings().base_url, token))
 
 
@@ -206,9 +206,8 @@ def weights_list(as_json: AsJson = False) -> None:
         typer.echo(json.dumps([asdict(row) for row in rows], indent=2, default=str))
         return
     for row in rows:
-        typer.echo(
-            f"{row.state:10} {', '.join(row.metrics):14} {row.path}  {row.sha256[:12]}  from {row.origin} ({row.licence})"
-        )
+        metrics = ", ".join(row.metrics)
+        typer.echo(f"{row.state:10} {metrics:14} {row.file}  {row.sha256[:12]}  from {row.origin} ({row.licence})")
 
 
 @weights.command("fetch")

@@ -18,9 +18,7 @@ class Settings(BaseSettings):
     data_dir: Path = Field(default=Path("data"), description="Folder with everything this installation owns.")
     database_url: str = Field(default="", description="SQLAlchemy URL; empty: SQLite in the data folder.")
     redis_url: str = Field(default="", description="Redis URL; empty: a private redis-server that `ggt up` starts.")
-    storage_url: str = Field(
-        default="", description="fsspec URL for files, e.g. s3://bucket/prefix; empty: data folder."
-    )
+    storage_url: str = Field(default="", description="fsspec URL for files, e.g. s3://bucket/prefix; empty: data folder.")
     host: str = Field(default="127.0.0.1", description="Address the web server listens on.")
     port: int = Field(default=8000, description="Port the web server listens on.")
     public_url: str = Field(default="", description="Address people type, for links; empty: http://host:port.")

@@ -74,12 +74,7 @@ def something_running() -> Iterator[Supervisor | None]:
 
 def require_workers() -> None:
     """Raise when the heavy extra is not installed, with the line to type."""
-    probe = [
-        sys.executable,
-        "-c",
-        "import importlib.util as u, sys; sys.exit(not all(map(u.find_spec, ['torch', 'pyiqa', 'cv2'])))",
-    ]
-    if subprocess.run(probe, check=False).returncode:
+    if not all(map(importlib.util.find_spec, ("torch", "pyiqa", "cv2"))):
         raise GgtError(
             "Workers need the extra packages (torch, pyiqa, OpenCV), which are not installed here. "
             "Type: .venv/bin/uv pip install -r requirements/all.txt"

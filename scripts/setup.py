@@ -24,6 +24,8 @@ ROOT = Path(__file__).resolve().parents[1]
 VENV = ROOT / ".venv"
 PYTHON = VENV / "bin" / "python"
 STAMPS = VENV / ".stamps"
+# uv takes a package whose files were half written when it was killed for a whole one: start over where this is left.
+UNFINISHED = STAMPS / "packages.unfinished"
 REQUIREMENTS = ROOT / "requirements"
 CACHE = ROOT / ".cache"
 GB = 1e9
@@ -164,8 +166,11 @@ def install_packages(lock: int) -> None:
     check_space()
     pip = [str(PYTHON), "-m", "pip", "install", "--quiet", "-r", str(REQUIREMENTS / "setup.txt")]
     run(pip, "uv could not be installed: is the network there?", lock)
+    STAMPS.mkdir(parents=True, exist_ok=True)
+    UNFINISHED.touch()
     # --no-deps: the file is complete, and a second OpenCV must not come in by the back door.
     uv_install(["--no-deps", "-r", str(REQUIREMENTS / "all.txt")], "Python packages", lock)
+    UNFINISHED.unlink()
 
 
 def npm_command(lock: int) -> tuple[list[str], dict[str, str]]:
@@ -218,8 +223,10 @@ def set_up(weights: bool, browser: bool) -> None:
         # The folder is part of the keys: scripts in .venv/bin name it, so a moved checkout sets up again.
         place = (str(ROOT), sys.version)
         key = digest(place)
-        if VENV.is_dir() and (STAMPS / "environment").is_file() and (STAMPS / "environment").read_text() != key:
-            say("      this folder or its Python has changed: the environment is made again")
+        moved = (STAMPS / "environment").is_file() and (STAMPS / "environment").read_text() != key
+        if moved or UNFINISHED.is_file():
+            reason = "this folder or its Python has changed" if moved else "the last set-up was cut off"
+            say(f"      {reason}: the environment is made again (what was downloaded is kept)")
             shutil.rmtree(VENV)
         steps.step("environment", "Python environment in .venv", key, PYTHON.exists(), lambda: make_environment(lock))
         steps.step(

@@ -13,8 +13,10 @@ from typing import Any
 import pytest
 from fastapi import FastAPI
 from fastapi.testclient import TestClient
+from pwdlib import PasswordHash
+from pwdlib.hashers.argon2 import Argon2Hasher
 
-from app import db, jobs
+from app import db, jobs, security
 from app.config import settings
 from app.main import create_app
 from app.models import Role
@@ -49,6 +51,17 @@ def no_network() -> Iterator[None]:
     patch.setattr(socket.socket, "connect", checked(connect))
     patch.setattr(socket.socket, "connect_ex", checked(connect_ex))
     patch.setattr(socket, "getaddrinfo", checked_resolve)
+    yield
+    patch.undo()
+
+
+@pytest.fixture(scope="session", autouse=True)
+def quick_passwords() -> Iterator[None]:
+    """Argon2 with its smallest parameters: the real ones cost a tenth of a second and 64 MB a time."""
+    patch = pytest.MonkeyPatch()
+    quick = PasswordHash((Argon2Hasher(time_cost=1, memory_cost=8, parallelism=1),))
+    patch.setattr(security, "_passwords", quick)
+    patch.setattr(security, "_NOBODY", quick.hash("the password of nobody"))
     yield
     patch.undo()
 
@@ -103,9 +116,8 @@ def engine_url(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[str]:
         yield f"sqlite:///{copy}"
     else:
         server: PostgresServer = request.getfixturevalue("postgres")
-        with server.database() as url:
-            yield url
-            forget()
+        yield server.emptied()
+        forget()
 
 
 @pytest.fixture

@@ -1,4 +1,4 @@
-"""Databases for tests: a migrated SQLite file to copy, and one PostgreSQL server with a migrated template to clone."""
+"""Databases for tests: a migrated SQLite file to copy, and one PostgreSQL server."""
 
 import os
 from collections.abc import Iterator
@@ -7,7 +7,9 @@ from itertools import count
 from pathlib import Path
 
 from sqlalchemy import Engine, create_engine, make_url, text
+from sqlmodel import SQLModel
 
+import app.models  # noqa: F401 (fills the metadata)
 from app import migrate
 
 
@@ -36,18 +38,27 @@ class PostgresServer:
         for setting in ("fsync", "synchronous_commit", "full_page_writes"):
             self._run(f"ALTER SYSTEM SET {setting} = off")
         self._run("SELECT pg_reload_conf()")
-        self._run("CREATE DATABASE template_ggt")
-        migrate.upgrade(self.url("template_ggt"))
+        self._run("CREATE DATABASE test")
+        migrate.upgrade(self.url("test"))
+        self._test = create_engine(self.url("test"), isolation_level="AUTOCOMMIT")
+        tables = ", ".join(f'"{name}"' for name in SQLModel.metadata.tables)
+        self._empty = f"SET lock_timeout = '10s'; TRUNCATE {tables} RESTART IDENTITY CASCADE"
+
+    def emptied(self) -> str:
+        """The URL of the migrated database, all its tables emptied. A third of the time of cloning a template."""
+        with self._test.connect() as connection:
+            connection.execute(text(self._empty))
+        return self.url("test")
 
     def url(self, name: str) -> str:
         """The SQLAlchemy URL of the database ``name``."""
         return self._url.set(database=name).render_as_string(hide_password=False)
 
     @contextmanager
-    def database(self, template: str = "template_ggt") -> Iterator[str]:
-        """A database of its own, gone afterwards. ``template1`` gives an empty one."""
+    def new_database(self) -> Iterator[str]:
+        """A database of its own without tables, gone afterwards."""
         name = f"test_{next(self._numbers)}"
-        self._run(f"CREATE DATABASE {name} TEMPLATE {template}")
+        self._run(f"CREATE DATABASE {name}")
         try:
             yield self.url(name)
         finally:
@@ -58,5 +69,6 @@ class PostgresServer:
             connection.execute(text(statement))
 
     def stop(self) -> None:
+        self._test.dispose()
         self._admin.dispose()
         self._server.cleanup()

@@ -117,7 +117,7 @@ GENERATORS: dict[str, GeneratorSpec] = {
                 "keep_detail": 0.0,
                 "gamma": 0.7,
                 "alpha": 0.15,
-                "floor": 0.02,
+                "floor": 0.05,
                 "denoise": 1.0,
             },
         ),

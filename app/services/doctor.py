@@ -41,7 +41,7 @@ def examine(*, collect: bool) -> Iterator[Check]:
     yield _redis()
     for row in weights_status(settings().weights_dir):
         told = row.state if row.state == "present" else f"{row.state}; type ggt weights fetch"
-        yield Check(f"weights {row.path}", row.state == "present", told)
+        yield Check(f"weights {row.file}", row.state == "present", told)
     try:
         with reading() as session:
             yield _files(session, collect)

@@ -176,7 +176,7 @@ def _tiles(wanted: GalleryFilter, order: _Order) -> Select[Any]:
         col(Image.id), col(Image.category), col(Image.stage), col(Image.undersized), col(Image.box_width),
         col(Image.box_height), col(Source.name), col(Image.thumbnail_sha256), col(Candidate.id),
         col(Candidate.thumbnail_sha256), col(Method.name), col(CandidateSummary.attempt),
-        col(CandidateSummary.decision), col(CandidateSummary.metrics), order.value,
+        col(CandidateSummary.decision), col(CandidateSummary.metrics), order.value.label("sort_value"),
     )  # fmt: skip
     return (
         _matching(wanted, select(*columns), with_candidates=True)

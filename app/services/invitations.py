@@ -28,7 +28,7 @@ class OpenInvitation:
     user_name: str
 
 
-def invite(session: Session, by: int, role: Role, email: str = "") -> str:
+def invite(session: Session, by: int | None, role: Role, email: str = "") -> str:
     """Invite a new person with ``role``; returns the link's token, which is kept only as a hash. Lasts 7 days."""
     email = people.checked_email(email) if email.strip() else ""
     made, token = _make(session, Invitation(token_hash="", role=role, email=email, created_by=by, expires_at=utcnow()))

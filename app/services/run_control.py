@@ -9,7 +9,7 @@ from app.services import events
 
 
 def cancel(session: Session, user_id: int | None, run_id: int) -> None:
-    """Stop a run: what is being worked on finishes, the rest can be resumed. Raises NotFound, or Conflict when it is over."""
+    """Stop a run: what is being worked on finishes, the rest can be resumed. Raises NotFound, or Conflict when over."""
     run = _run(session, run_id)
     if run.state != RunState.RUNNING:
         raise Conflict(f"Run {run_id} is {run.state} already.")

@@ -197,9 +197,9 @@ def advice(state: str, error: str) -> str:
     if state == ItemState.UNKNOWN:
         return "Look at the provider's own log whether the call went through, then retry or leave it."
     if "weights" in told:
-        return "Run `ggt weights fetch` on the machine of the workers, then retry failed."
+        return "Run ggt weights fetch on the machine of the workers, then retry failed."
     if "missing from the storage" in told:
-        return "A stored file is gone: run `ggt doctor`, ingest the photograph again, then retry failed."
+        return "A stored file is gone: run ggt doctor, ingest the photograph again, then retry failed."
     if "memory" in told:
         return "Start fewer workers (GGT_WORKERS) or add memory, then retry failed."
     if "worker died" in told:

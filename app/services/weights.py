@@ -94,7 +94,7 @@ def fetch_weights(
     folder: Path,
     only: Collection[str] | None = None,
     source: Path | None = None,
-    progress: Callable[[str], None] = lambda message: None,
+    progress: Callable[[str], None] = lambda _message: None,
 ) -> list[WeightFile]:
     """Bring what is missing or wrong into ``folder`` and return it; what is right already is left alone.
 
@@ -149,7 +149,7 @@ def _state(folder: Path, weight: WeightFile) -> Literal["present", "missing", "w
 
 
 @lru_cache(maxsize=64)
-def _sha256(path: Path, modified_ns: int, size: int) -> str:
+def _sha256(path: Path, _modified_ns: int, _size: int) -> str:
     with path.open("rb") as file:
         return hashlib.file_digest(file, "sha256").hexdigest()
 

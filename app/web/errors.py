@@ -75,6 +75,8 @@ _PLAIN = {
 
 def _invalid(request: Request, error: Exception) -> Response:
     assert isinstance(error, RequestValidationError)
+    if all(problem["loc"][0] == "path" for problem in error.errors()):  # /images/abc
+        return _answer(request, 404, _PLAIN[404])
     problems = [f"{_field(problem['loc'])}: {problem['msg']}" for problem in error.errors()]
     return _answer(request, 422, "; ".join(problems))
 
@@ -85,7 +87,9 @@ def _field(location: tuple[int | str, ...]) -> str:
 
 def _unexpected(request: Request, error: Exception) -> Response:
     logger.error("unexpected error in %s %s", request.method, request.url.path, exc_info=error)
-    message = "Something went wrong on the server; its log has the details. What you did may not be saved: look, then try again."
+    message = (
+        "Something went wrong on the server; its log has the details. What you did may not be saved: look, then try again."
+    )
     response = _answer(request, 500, message)
     response.headers.update(protective_headers(settings().secure_cookies))  # this answer passes no middleware
     return response

@@ -95,16 +95,14 @@ class Broadcaster:
     def admit(self) -> None:
         """Raises TooManyListeners when no further stream is served."""
         if len(self._listeners) >= MAX_LISTENERS:
-            raise TooManyListeners(
-                f"{MAX_LISTENERS} pages are live already. This one shows new figures when it is reloaded."
-            )
+            raise TooManyListeners(f"{MAX_LISTENERS} pages are live already. Reload this one to see new figures.")
 
     async def _poll(self) -> None:
         last: dict[str, str] | None = None
         while True:
             began = time.monotonic()
             try:
-                now = await asyncio.to_thread(self._look)
+                now: dict[str, str] | None = await asyncio.to_thread(self._look)
             except Exception:
                 logger.exception("looking for changes failed; trying again")
                 now = last

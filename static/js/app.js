@@ -55,6 +55,10 @@ document.addEventListener("change", (event) => {
   if (event.target.matches("[data-submit]")) event.target.form.requestSubmit();
 });
 
+// A page that shows a secret once was an answer to a form: reloading it must not send the form again.
+const once = document.querySelector("[data-address]");
+if (once) history.replaceState(null, "", once.dataset.address);
+
 /** Exact local times on hover; the text stays relative. */
 function localTimes(root) {
   for (const time of root.querySelectorAll("time[datetime]")) {

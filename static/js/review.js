@@ -38,7 +38,7 @@ const unsent = () => new Set(outbox.entries().map(({ imageId }) => imageId));
 /** Put the first held pair on screen. `pressed` is the time of the key that asked for it, for the measurement. */
 async function show(pressed) {
   const item = held[0];
-  ready = false;
+  setReady(false);
   reject.close();
   if (item) {
     const painting = viewer.setImages(item.images);
@@ -47,7 +47,7 @@ async function show(pressed) {
     status.empty(false);
     const painted = await painting;
     if (item !== held[0]) return;
-    ready = painted;
+    setReady(painted);
     if (pressed && painted) measure(pressed);
   } else {
     viewer.setImages([]);
@@ -55,9 +55,15 @@ async function show(pressed) {
     $("#info").replaceChildren();
     status.empty(true, skipped.size);
   }
-  for (const button of document.querySelectorAll("#accept button, [data-reject], [data-skip]")) {
+  for (const button of document.querySelectorAll("#accept button, #reject .bad, [data-reject], [data-skip]")) {
     button.toggleAttribute("disabled", !held.length);
   }
+}
+
+/** Whether the pair is painted; until then no decision is taken. */
+function setReady(value) {
+  ready = value;
+  $("#main").setAttribute("aria-busy", String(!value));
 }
 
 function measure(start) {

@@ -104,8 +104,8 @@ def test_a_stranger_is_refused(client: TestClient, route: Route) -> None:
 @pytest.mark.parametrize("route", CHANGING, ids=str)
 def test_a_forged_form_is_refused(admin: SignedIn, route: Route) -> None:
     """Another site can make an admin's browser send a request, but not with the session's CSRF token."""
-    for forged in ("", "0" * 64, "\u00e9"):
-        answer = admin.request(route.method, route.url, headers={"X-CSRF-Token": forged.encode()})
+    for forged in (b"", b"0" * 64, b"\xe9"):
+        answer = admin.request(route.method, route.url, headers={b"X-CSRF-Token": forged})
         assert answer.status_code == 403
         assert "CSRF" in answer.text
 
@@ -163,4 +163,4 @@ def test_a_request_finds_its_session_with_one_statement(admin: SignedIn) -> None
     statements: list[str] = []
     event.listen(db.engine(), "before_cursor_execute", lambda *call: statements.append(call[2]))
     assert admin.get("/settings").status_code == 200  # a page that reads nothing else
-    assert len(statements) == 1
+    assert len([statement for statement in statements if statement != "BEGIN"]) == 1

@@ -8,7 +8,9 @@ from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
+from alembic import command
 from alembic.autogenerate import compare_metadata
+from alembic.config import Config
 from alembic.migration import MigrationContext
 from sqlalchemy import inspect, text
 from sqlmodel import SQLModel
@@ -26,7 +28,7 @@ def empty_url(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[str]:
         yield f"sqlite:///{tmp_path / 'empty.sqlite3'}"
     else:
         server: PostgresServer = request.getfixturevalue("postgres")
-        with server.database("template1") as url:
+        with server.new_database() as url:
             yield url
 
 
@@ -58,9 +60,9 @@ def test_up_agrees_with_the_models_and_down_leaves_nothing(empty_url: str) -> No
 def test_two_that_start_at_once_take_turns(empty_url: str) -> None:
     """Web and workers may start together; the second must wait and find the work done."""
     script = f"from app import migrate; migrate.upgrade({empty_url!r})"
-    command = [sys.executable, "-c", script]
+    start = [sys.executable, "-c", script]
     with ThreadPoolExecutor(2) as pool:
-        ends = list(pool.map(lambda _: subprocess.run(command, cwd=ROOT, capture_output=True, text=True), range(2)))
+        ends = list(pool.map(lambda _: subprocess.run(start, cwd=ROOT, capture_output=True, text=True), range(2)))
     assert [end.returncode for end in ends] == [0, 0], ends
     assert migrate.current_is_head(empty_url)
 
@@ -76,12 +78,12 @@ def test_foreign_keys_hold_after_a_migration(empty_url: str) -> None:
 
 
 def test_a_failing_migration_changes_nothing(empty_url: str, monkeypatch: pytest.MonkeyPatch) -> None:
-    def half_way(config: object, revision: str) -> None:
-        real(config, revision)  # type: ignore[arg-type]
+    def half_way(config: Config, revision: str) -> None:
+        real(config, revision)
         raise RuntimeError("the power went off")
 
-    real = migrate.command.upgrade
-    monkeypatch.setattr(migrate.command, "upgrade", half_way)
+    real = command.upgrade
+    monkeypatch.setattr(command, "upgrade", half_way)
     with pytest.raises(RuntimeError, match="power"):
         migrate.upgrade(empty_url)
     assert tables(empty_url) == set()
@@ -90,9 +92,9 @@ def test_a_failing_migration_changes_nothing(empty_url: str, monkeypatch: pytest
 def test_the_alembic_command_works_from_the_checkout(tmp_path: Path) -> None:
     """Developers make migrations with it; its configuration is in pyproject.toml."""
     environment = {**os.environ, "GGT_DATA_DIR": str(tmp_path)}
-    command = [sys.executable, "-m", "alembic", "upgrade", "head"]
-    end = subprocess.run(command, cwd=ROOT, env=environment, capture_output=True, text=True)
+    alembic = [sys.executable, "-m", "alembic"]
+    end = subprocess.run([*alembic, "upgrade", "head"], cwd=ROOT, env=environment, capture_output=True, text=True)
     assert end.returncode == 0, end.stderr
     assert migrate.current_is_head(f"sqlite:///{tmp_path / 'ggt.sqlite3'}")
-    check = subprocess.run([*command[:3], "check"], cwd=ROOT, env=environment, capture_output=True, text=True)
+    check = subprocess.run([*alembic, "check"], cwd=ROOT, env=environment, capture_output=True, text=True)
     assert check.returncode == 0, check.stdout + check.stderr

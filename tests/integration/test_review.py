@@ -20,6 +20,8 @@ from tests import factories
 
 pytestmark = pytest.mark.usefixtures("database")
 ALL = Filters()
+ONE_ENGINE = pytest.mark.parametrize("engine_url", ["sqlite"], indirect=True)
+"""For what is refused before the database is asked."""
 
 
 def waiting(n: int, category: str = "rain") -> list[tuple[int, int]]:
@@ -181,6 +183,7 @@ def test_reject_keeps_the_reasons_and_makes_no_pair() -> None:
         assert (row.reasons, row.note) == (["artifact", "other"], "halo at the roof")
 
 
+@ONE_ENGINE
 @pytest.mark.parametrize(
     ("decision", "reasons", "note"),
     [
@@ -200,6 +203,7 @@ def test_an_incomplete_decision_changes_nothing(decision: str, reasons: tuple[st
     assert state(pair) == ("awaiting_verification", "awaiting_verification", None, None)
 
 
+@ONE_ENGINE
 @pytest.mark.parametrize("key", ["", "short", "x" * 65, "key 00000001", "ключ-0000001"])
 def test_a_key_that_cannot_be_one_is_refused(key: str) -> None:
     [pair] = waiting(1)
@@ -369,12 +373,14 @@ def test_the_page_works_without_a_script(annotator: TestClient) -> None:
     assert f"/files/images/{two[0]}/master" in annotator.get(f"/review?after={one[0]}").text
 
 
+@ONE_ENGINE
 def test_a_redirect_never_leaves_the_site(annotator: TestClient) -> None:
     [pair] = waiting(1)
     back = annotator.post("/review/decide", data=form(pair, decision="accept", query="//evil.example"))
     assert back.headers["location"] == "/review"
 
 
+@ONE_ENGINE
 @pytest.mark.parametrize("query", ["category=rain&source=1", "category=nonsense", "source=abc", "source=99999999999999"])
 def test_any_filter_in_the_url_gives_a_page(annotator: TestClient, query: str) -> None:
     waiting(1)
@@ -400,6 +406,7 @@ def test_the_browser_gets_pairs_keeps_them_and_learns_what_it_lost(annotator: Te
     assert lease(person(), 5) == [pairs[1][0]]
 
 
+@ONE_ENGINE
 @pytest.mark.parametrize(
     "asked", [{}, {"want": 1000}, {"want": -1}, {"want": 1, "held": ["x"]}, {"want": 1, "day_start": "?"}]
 )
@@ -417,6 +424,7 @@ def test_refusals_tell_the_browser_what_happened(annotator: TestClient) -> None:
     assert annotator.post("/review/decide", data=form(pair, decision="maybe"), headers=JSON).status_code == 422
 
 
+@ONE_ENGINE
 def test_nobody_decides_without_session_or_token(client: TestClient, annotator: TestClient) -> None:
     [pair] = waiting(1)
     assert client.get("/review").status_code == 303

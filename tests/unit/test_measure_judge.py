@@ -29,7 +29,7 @@ COFFEE: Image = data.coffee()  # type: ignore[no-untyped-call]
 
 
 def _8bit(image: NDArray[np.floating]) -> Image:
-    return np.clip(np.rint(image), 0, 255).astype(np.uint8)
+    return np.asarray(np.clip(np.rint(image), 0, 255), dtype=np.uint8)
 
 
 def blurred(image: Image, sigma: float = 2) -> Image:
@@ -50,7 +50,7 @@ def dark(image: Image) -> Image:
 
 def snowy(image: Image) -> Image:
     random, mask = np.random.default_rng(0), np.zeros(image.shape[:2], np.float32)
-    height, width = mask.shape
+    height, width = image.shape[:2]
     for _ in range(mask.size // 900):
         cv2.circle(mask, (int(random.integers(width)), int(random.integers(height))), int(random.integers(1, 3)), (1.0,), -1)
     veil = cv2.GaussianBlur(mask, (0, 0), 0.7)[..., None] * 0.8

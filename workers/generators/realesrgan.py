@@ -33,8 +33,8 @@ class RealEsrgan(LocalMethod):
     is proportional to them), and the x4 output is brought to the LQ's size. ``back_projection`` (0..1) then corrects
     the result where its reduction differs from the reduced LQ (Irani, Peleg: Improving Resolution by Image
     Registration, 1991), so that tone and shapes stay those of the LQ. Above 0, ``scratch_margin`` has scratches filled
-    first, which the network would sharpen (see :mod:`workers.generators.scratch`). ``grain`` (0..1) is the share of the input,
-    scratches filled, that is mixed back for a natural surface. ``strength`` below 1 mixes, above 1 shrinks more.
+    first, which the network would sharpen (see :mod:`workers.generators.scratch`). ``grain`` (0..1) is the share of the
+    input, scratches filled, mixed back for a natural surface. ``strength`` below 1 mixes, above 1 shrinks more.
     """
 
     def __init__(self) -> None:

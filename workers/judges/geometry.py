@@ -75,7 +75,8 @@ def _displacement(
     the flow, and taken as none.
     """
     dis = cv2.DISOpticalFlow.create(cv2.DISOPTICAL_FLOW_PRESET_MEDIUM)
-    flow, back = dis.calc(lq, hq, None), dis.calc(hq, lq, None)
+    empty = np.zeros((*lq.shape, 2), np.float32)
+    flow, back = (np.asarray(dis.calc(a, b, empty.copy()), dtype=np.float32) for a, b in ((lq, hq), (hq, lq)))
     still, moved = _match(lq, hq, np.zeros_like(flow)), _match(lq, hq, flow)
     displaced = (moved > 0.7) & (1 - moved < 0.5 * (1 - still)) & (_round_trip(flow, back) < 1.0)
     return flow * displaced[..., None], textured & (displaced | (still > 0.5))

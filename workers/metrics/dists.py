@@ -10,7 +10,7 @@ import torch
 
 from app.catalog.metrics import DISTS_WEIGHTS, VGG16
 from app.services.weights import weight_path
-from workers.metrics.loading import PyiqaMetric, convolutional_features, given_backbone, load_state
+from workers.metrics.loading import PyiqaMetric, given_backbone, load_state
 
 
 class Dists(PyiqaMetric):
@@ -20,7 +20,7 @@ class Dists(PyiqaMetric):
         backbone, alpha_beta = weight_path(weights, VGG16), weight_path(weights, DISTS_WEIGHTS)
         from pyiqa.archs import dists_arch
 
-        with given_backbone(dists_arch, "vgg16", convolutional_features("vgg16", backbone)):
+        with given_backbone(dists_arch, "vgg16", backbone):
             net = dists_arch.DISTS(pretrained=False)
         load_state(net, alpha_beta)
         super().__init__(net, device)

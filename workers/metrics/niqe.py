@@ -2,6 +2,7 @@
 
 import io
 import math
+import warnings
 from pathlib import Path
 
 import numpy as np
@@ -27,7 +28,9 @@ class Niqe(PyiqaMetric):
         super().__init__(NIQE(test_y_channel=True, crop_border=0, pretrained_model_path=matlab), device)
 
     def value(self, *image_and_reference: torch.Tensor) -> float:
-        try:
-            return super().value(*image_and_reference)
-        except torch.linalg.LinAlgError:  # no block with statistics: a flat image has no covariance to invert
-            return math.nan
+        with warnings.catch_warnings():
+            warnings.filterwarnings("ignore", r"cov\(\)")  # the same case as below, told twice
+            try:
+                return super().value(*image_and_reference)
+            except torch.linalg.LinAlgError:  # type: ignore[attr-defined]
+                return math.nan  # no block has statistics: a flat image leaves no covariance to invert

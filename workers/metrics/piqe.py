@@ -1,4 +1,6 @@
-"""PIQE (Venkatanath et al., NCC 2015). 100, the worst, for an image without a single active block, flat ones among them."""
+"""PIQE (Venkatanath et al., NCC 2015). An image without one active block, such as flat grey, gets 100,
+the worst; a black one has no value, because PIQE scales an image by its brightest pixel.
+"""
 
 from pathlib import Path
 

@@ -1,5 +1,6 @@
 """Scoring: the metrics of a candidate against its LQ and the no-reference ones of the LQ, in batches of one shape."""
 
+import logging
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
@@ -13,8 +14,10 @@ from app.errors import WeightsMissing
 from app.jobs import Lease
 from app.models import Candidate, Image, Score, utcnow
 from app.services import flow
-from workers.metrics.engine import ScoringEngine
+from workers.metrics.engine import ScoringEngine, metric_version
 from workers.pixels import stored_pixels
+
+log = logging.getLogger("ggt.worker")
 
 
 @dataclass(frozen=True)
@@ -56,12 +59,8 @@ class ScoreTask:
         have = {(s.metric, s.version, s.pixel_sha256, s.reference_sha256) for s in stored}
         missing: dict[str, list[Key]] = {}
         for key, spec in METRICS.items():
-            try:
-                version = engine().metric_version(key)
-            except WeightsMissing:
-                continue
             for one in (against,) if spec.reference else (hq, lq):
-                if (key, version, one.pixel_sha256, one.reference_sha256) not in have:
+                if (key, metric_version(key), one.pixel_sha256, one.reference_sha256) not in have:
                     missing.setdefault(key, []).append(one)
         return Loaded(missing)
 
@@ -72,12 +71,16 @@ class ScoreTask:
             if wanted:
                 scores.update(self._score(metric, wanted))
         for one in loaded:
-            yield [scores[metric, key] for metric, keys in one.missing.items() for key in keys]
+            yield [scores[metric, key] for metric, keys in one.missing.items() for key in keys if (metric, key) in scores]
 
     def _score(self, metric: str, wanted: Sequence[Key]) -> Iterator[tuple[tuple[str, Key], Score]]:
         images = [stored_pixels(key.file_sha256) for key in wanted]
         references = [stored_pixels(key.reference_file_sha256) for key in wanted] if METRICS[metric].reference else None
-        values = engine().score(metric, images, references)
+        try:
+            values = engine().score(metric, images, references)
+        except WeightsMissing as error:
+            log.warning("%s is left out: %s", metric, error)
+            return
         for key, value in zip(wanted, values, strict=True):
             yield (
                 (metric, key),
@@ -85,9 +88,9 @@ class ScoreTask:
                     pixel_sha256=key.pixel_sha256,
                     reference_sha256=key.reference_sha256,
                     metric=metric,
-                    version=engine().metric_version(metric),
+                    version=metric_version(metric),
                     value=value.value,
-                    note=value.note,
+                    note=value.reason,
                     device=settings().device,
                 ),
             )

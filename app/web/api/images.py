@@ -2,7 +2,8 @@
 
 from typing import Annotated
 
-from fastapi import APIRouter, Query, Request
+from fastapi import APIRouter, Query
+from pydantic import BaseModel, ConfigDict, Field
 
 from app.services import gallery
 from app.services.gallery import COUNT_CAP
@@ -26,28 +27,28 @@ from app.web.deps import AnyViewer, Reader
 router = APIRouter(prefix="/api/v1", tags=["images"])
 
 
-@router.get("/images")
-def list_images(
-    request: Request,
-    viewer: AnyViewer,
-    session: Reader,
-    category: str = "",
-    source: str = "",
-    stage: str = "",
-    method: str = "",
-    verdict: str = "",
-    undersized: str = "",
-    sort: str = "",
-    after: str = "",
-    limit: Annotated[int, Query(ge=1, le=500)] = 100,
-) -> ImageList:
-    """Images with the filters of the gallery: those named here, and `<metric>_min`, `<metric>_max` for every metric.
+class ImageQuery(BaseModel):
+    """The gallery's filters. `<metric>_min` and `<metric>_max` are taken for every metric of `/api/v1/metrics`."""
 
-    Sort by `newest`, by a metric's key (best first) or by `-` and its key (worst first).
-    """
-    wanted = GalleryFilter.parse(request.query_params)
+    model_config = ConfigDict(extra="allow")
+
+    category: str = ""
+    source: str = ""
+    stage: str = ""
+    method: str = Field(default="", description="Show this method's latest candidate instead of the current one.")
+    verdict: str = Field(default="", description="The judge's decision: accept, reject or none.")
+    undersized: str = Field(default="", description="1: only images smaller than a patch.")
+    sort: str = Field(default="", description="newest, a metric's key (best first), or `-` and its key (worst first).")
+    after: str = Field(default="", description="The `next_cursor` of the answer before.")
+    limit: int = Field(default=100, ge=1, le=500)
+
+
+@router.get("/images")
+def list_images(_viewer: AnyViewer, session: Reader, query: Annotated[ImageQuery, Query()]) -> ImageList:
+    """Images, newest first unless told otherwise. Metric bounds: `?niqe_max=5&lpips_min=0.1`."""
+    wanted = GalleryFilter.parse({name: str(value) for name, value in query.model_dump().items()})
     found = gallery.count(session, wanted)
-    page = gallery.page(session, wanted, after, limit)
+    page = gallery.page(session, wanted, query.after, query.limit)
     return ImageList(
         items=[ImageItem.model_validate(tile) for tile in page.tiles],
         total=min(found, COUNT_CAP),
@@ -57,7 +58,7 @@ def list_images(
 
 
 @router.get("/images/{image_id}")
-def get_image(image_id: int, viewer: AnyViewer, session: Reader) -> ImageDetail:
+def get_image(image_id: int, _viewer: AnyViewer, session: Reader) -> ImageDetail:
     """An image with every candidate, score, verdict, review and event. Pixels: `/files/images/{image_id}/master`."""
     history = image_history(session, image_id)
     return ImageDetail(
@@ -73,7 +74,7 @@ def get_image(image_id: int, viewer: AnyViewer, session: Reader) -> ImageDetail:
 
 
 @router.get("/candidates/{candidate_id}")
-def get_candidate(candidate_id: int, viewer: AnyViewer, session: Reader) -> CandidateItem:
+def get_candidate(candidate_id: int, _viewer: AnyViewer, session: Reader) -> CandidateItem:
     """A candidate with its recipe. Pixels: `/files/candidates/{candidate_id}/file`."""
     return CandidateItem.model_validate(candidate(session, candidate_id))
 

@@ -14,7 +14,7 @@ router = APIRouter(prefix="/api/v1/runs", tags=["runs"])
 
 @router.get("")
 def list_runs(
-    viewer: AnyViewer,
+    _viewer: AnyViewer,
     session: Reader,
     before: int | None = None,
     limit: Annotated[int, Query(ge=1, le=200)] = 50,
@@ -38,7 +38,7 @@ def start_run(wanted: StartRun, viewer: Admin, session: Writer) -> RunItem:
 
 
 @router.get("/{run_id}")
-def get_run(run_id: int, viewer: AnyViewer, session: Reader) -> RunDetailItem:
+def get_run(run_id: int, _viewer: AnyViewer, session: Reader) -> RunDetailItem:
     """A run with its parameters (an ingest's report among them) and the items that failed."""
     return RunDetailItem.model_validate(run_views.run_detail(session, run_id))
 

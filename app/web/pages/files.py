@@ -17,7 +17,7 @@ SHOWN = ("image/png", "image/jpeg", "image/webp")
 
 @router.get("/images/{image_id}/{kind}")
 def image_file(
-    request: Request, image_id: int, kind: Literal["master", "thumbnail"], viewer: AnyViewer, session: Reader
+    request: Request, image_id: int, kind: Literal["master", "thumbnail"], _viewer: AnyViewer, session: Reader
 ) -> Response:
     """An image's lossless master (PNG) or its thumbnail (WebP)."""
     found = gallery.image_files(session, image_id)
@@ -28,7 +28,7 @@ def image_file(
 
 @router.get("/candidates/{candidate_id}/{kind}")
 def candidate_file(
-    request: Request, candidate_id: int, kind: Literal["file", "thumbnail"], viewer: AnyViewer, session: Reader
+    request: Request, candidate_id: int, kind: Literal["file", "thumbnail"], _viewer: AnyViewer, session: Reader
 ) -> Response:
     """A candidate's bytes as its method gave them, or its thumbnail (WebP)."""
     found = gallery.candidate_files(session, candidate_id)

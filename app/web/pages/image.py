@@ -67,7 +67,7 @@ def _example_history() -> ImageHistory:
         box_width=1024, box_height=1024, master_sha256="a" * 64, pixel_sha256="b" * 64, thumbnail_sha256="c" * 64,
         stage=Stage.VERIFIED, stage_reason="", current_candidate_id=31, created_at=now,
     )  # fmt: skip
-    source = Source(id=2, name="own-2026", licence="CC BY 4.0", author="Ada", url="https://example.org", created_at=now)
+    source = Source(id=2, name="own-2026", licence="CC BY 4.0", author="Ada", url="example.org/photos", created_at=now)
     file = SourceFile(
         id=3, source_id=2, name="night/0001.jpg", file_sha256="d" * 64, size=3_400_000, format="jpeg", width=4000,
         height=3000, phash="0f" * 8, notes=["EXIF orientation 6 applied"], exif={"Model": "X100"}, created_at=now,
@@ -83,7 +83,8 @@ def _example_history() -> ImageHistory:
     attempts = tuple(
         Attempt(
             Candidate(
-                id=number, image_id=12, method_id=1, recipe_hash="e" * 64, recipe={"params": {"strength": 1.0}, "prompt": "x"},
+                id=number, image_id=12, method_id=1, recipe_hash="e" * 64,
+                recipe={"params": {"strength": 1.0}, "prompt": "Remove the rain."},
                 file_sha256="f" * 64, media_type="image/png", pixel_sha256=str(number) * 32, thumbnail_sha256="a" * 64,
                 width=1024, height=1024, seconds=2.5, created_at=now,
             ),

@@ -17,7 +17,7 @@ from app.web.templating import render
 
 router = APIRouter()
 
-STAGE_TITLES = {
+STAGE_TITLES: dict[str, str] = {
     Stage.COLLECTED: "Collected",
     Stage.GENERATED: "Generated",
     Stage.SCORED: "Scored",
@@ -111,8 +111,8 @@ _TILE = Tile(
     {"niqe": 4.2},
 )
 _BARE = Tile(13, "rain", Stage.COLLECTED, True, 640, 480, "own", "ab" * 32, None, None, None, None, None, {})
-_PART = TilesPart((_TILE, _BARE), dict(STAGE_TITLES), "niqe", "category=rain", "/images?after=x", "/images/more?after=x")
-_EMPTY = TilesPart((), dict(STAGE_TITLES), None, "", None, None)
+_PART = TilesPart((_TILE, _BARE), STAGE_TITLES, "niqe", "category=rain", "/images?after=x", "/images/more?after=x")
+_EMPTY = TilesPart((), STAGE_TITLES, None, "", None, None)
 
 
 def _example(part: TilesPart, filtered: bool) -> ImagesPage:
@@ -167,7 +167,7 @@ def _part(wanted: GalleryFilter, page: gallery.Page) -> TilesPart:
     cursor = page.next_cursor
     return TilesPart(
         page.tiles,
-        dict(STAGE_TITLES),
+        STAGE_TITLES,
         wanted.sort_metric,
         wanted.url("").removeprefix("?"),
         wanted.url("/images", after=cursor) if cursor else None,
@@ -188,7 +188,7 @@ def _selects(wanted: GalleryFilter, choices: Choices) -> tuple[Select, ...]:
     return (
         field("category", "Category", "All", {key: c.title for key, c in CATEGORIES.items()}),
         field("source", "Source", "All", {name: name for name in choices.sources}),
-        field("stage", "Stage", "All", {s.value: title for s, title in STAGE_TITLES.items()}),
+        field("stage", "Stage", "All", STAGE_TITLES),
         field("verdict", "Verdict", "Any", VERDICT_TITLES),
         field("method", "Method", "The one chosen", methods),
         field("sort", "Order", "Newest first", sorts),

@@ -68,7 +68,7 @@ def start(
 
 
 @router.post("/{run_id}/file", max_body_size=settings().max_upload_mb * 2**20 + FORM_OVERHEAD)
-def file(viewer: Researcher, run_id: int, file: Annotated[UploadFile, File()]) -> dict[str, Any]:
+def file(_viewer: Researcher, run_id: int, file: Annotated[UploadFile, File()]) -> dict[str, Any]:
     """Take one file. Decoding holds no transaction; what it made is named in one short one."""
     name = _label(file.filename)
     with db.reading() as session:
@@ -83,7 +83,7 @@ def file(viewer: Researcher, run_id: int, file: Annotated[UploadFile, File()]) -
 
 
 @router.post("/{run_id}/finish")
-def finish(viewer: Researcher, run_id: int, session: Writer) -> dict[str, Any]:
+def finish(_viewer: Researcher, run_id: int, session: Writer) -> dict[str, Any]:
     """Close the run: its report is complete."""
     run_control.open_ingest(session, run_id)
     report = ingest.finish_ingest(session, run_id)

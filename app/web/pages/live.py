@@ -19,7 +19,7 @@ def broadcaster() -> Broadcaster:
 
 
 @router.get("/events")
-async def events(viewer: AnyViewer) -> Response:
+async def events(_viewer: AnyViewer) -> Response:
     """Server-sent events named ``funnel``, ``runs`` and ``run-<id>``, each when what it stands for has changed."""
     broadcaster().admit()
     stream: AsyncIterator[str] = broadcaster().stream()
