@@ -19,7 +19,7 @@ from app.headless import console
 from app.models import Image, Role
 from app.services import doctor as doctor_service
 from app.services import export as export_service
-from app.services import invitations
+from app.services import flow, invitations
 from app.services.ingest import SourceInput
 from app.services.weights import fetch_weights, weights_status
 from app.supervisor import Supervisor
@@ -61,6 +61,7 @@ def up() -> None:
 def demo() -> None:
     """Start everything with a demonstration set of packaged photographs, and open on the dashboard."""
     headless.require_workers()
+    headless.fetch_missing_weights()
     with Supervisor(web=True, say=console.print) as supervisor:
         _load_demo()
         _print_link()
@@ -81,8 +82,6 @@ def _load_demo() -> None:
         source = SourceInput(part["source"], part["licence"], part["author"], part["url"], part["kind"], part["note"])
         headless.ingest_folder(Path(part["path"]), part["category"], source, keep_near_duplicates=True)
     with unit_of_work() as session:
-        from app.services import flow
-
         flow.start_pipeline(session, user_id=None)
 
 
@@ -237,7 +236,7 @@ def worker(queues: Annotated[str, typer.Option(help="cpu, gpu or api, or several
     pool = {"api": ["-P", "threads", "-c", "8"], "gpu": ["-P", "solo"]}.get(
         queues, ["-P", "prefork", "-c", str(settings().workers)]
     )
-    _become("celery", "-A", "workers.main", "worker", "-Q", queues, *pool, "-n", f"{queues}@%h", "-l", "warning")
+    _become("celery", "-A", "workers.main", "worker", "-Q", queues, *pool, "-l", "warning")
 
 
 @cli.command()

@@ -159,7 +159,8 @@ def _add_candidates(
             {"id": candidate_id, "image_id": image_id, "method_id": method, "recipe_hash": key,
              "recipe": {"params": {"strength": 1.0}, "prompt": ""}, "sample": 0, "run_id": run,
              "file_sha256": picture.hq, "media_type": "image/png", "pixel_sha256": key,
-             "thumbnail_sha256": picture.hq_thumbnail, "width": picture.width, "height": picture.height, "seconds": 1.5, "created_at": image["created_at"]}
+             "thumbnail_sha256": picture.hq_thumbnail, "width": picture.width, "height": picture.height,
+             "seconds": 1.5, "created_at": image["created_at"]}
         )  # fmt: skip
         decision = JUDGED.get(stage) if chosen else None
         rows.setdefault(CandidateSummary, []).append(
@@ -229,8 +230,10 @@ def _pictures(photos: Path | None) -> Iterator[Picture]:
 def _store(pixels: np.ndarray[Any, np.dtype[np.uint8]]) -> Picture:
     height, width = pixels.shape[:2]
     hq = np.clip(pixels * 1.3 + 10, 0, 255).astype(np.uint8)
-    kept = [storage().put(data) for image in (pixels, hq) for data in (encode_png(image), thumbnail_webp(image, 320))]
-    return Picture(*kept, width, height)
+    (master, thumbnail), (hq_master, hq_thumbnail) = (
+        (storage().put(encode_png(image)), storage().put(thumbnail_webp(image, 320))) for image in (pixels, hq)
+    )
+    return Picture(master, thumbnail, hq_master, hq_thumbnail, width, height)
 
 
 def main() -> None:

