@@ -22,7 +22,7 @@ from app.services import export as export_service
 from app.services import flow, invitations
 from app.services.ingest import SourceInput
 from app.services.weights import fetch_weights, weights_status
-from app.supervisor import Supervisor
+from app.supervisor import Supervisor, beat_command, web_command, worker_command
 
 cli = typer.Typer(no_args_is_help=True, add_completion=False, pretty_exceptions_enable=False, help=__doc__)
 weights = typer.Typer(no_args_is_help=True, help="Weights of the metrics: what is here, and fetching what is not.")
@@ -226,27 +226,23 @@ def migrate_database() -> None:
 @cli.command()
 def serve() -> None:
     """Run the web server alone (Docker; `ggt up` does it all on one machine)."""
-    config = settings()
-    _become("uvicorn", "app.main:create_app", "--factory", "--host", config.host, "--port", str(config.port))
+    _become(web_command())
 
 
 @cli.command()
 def worker(queues: Annotated[str, typer.Option(help="cpu, gpu or api, or several with commas.")] = "cpu,gpu") -> None:
     """Run a worker alone: threads for api, one process for gpu, processes for cpu."""
-    pool = {"api": ["-P", "threads", "-c", "8"], "gpu": ["-P", "solo"]}.get(
-        queues, ["-P", "prefork", "-c", str(settings().workers)]
-    )
-    _become("celery", "-A", "workers.main", "worker", "-Q", queues, *pool, "-l", "warning")
+    _become(worker_command(queues))
 
 
 @cli.command()
 def beat() -> None:
     """Run the sweeper's clock alone."""
-    _become("celery", "-A", "workers.main", "beat", "-s", str(settings().data_dir / "beat-schedule"), "-l", "warning")
+    _become(beat_command())
 
 
-def _become(module: str, *arguments: str) -> None:
-    os.execv(sys.executable, [sys.executable, "-m", module, *arguments])  # noqa: S606
+def _become(command: list[str]) -> None:
+    os.execv(command[0], command)  # noqa: S606
 
 
 def _tell(report: dict[str, Any], as_json: bool) -> None:

@@ -157,22 +157,13 @@ class Supervisor:
         return Child("redis", [binary, *(part for key, value in options.items() for part in (f"--{key}", value))])
 
     def _children(self) -> list[Child]:
-        config = settings()
-        celery = [sys.executable, "-m", "celery", "-A", "workers.main"]
         one_thread = dict.fromkeys(("OMP_NUM_THREADS", "MKL_NUM_THREADS", "OPENBLAS_NUM_THREADS"), "1")
-        schedule = str(config.data_dir / "beat-schedule")
         children = [
-            Child(
-                "worker",
-                [*celery, "worker", "-Q", "cpu,gpu", "-P", "prefork", "-c", str(config.workers), "-l", "warning",
-                 "--without-gossip", "--without-mingle", "-n", "worker@%h"],
-                one_thread,
-            ),
-            Child("beat", [*celery, "beat", "-s", schedule, "-l", "warning", "--pidfile="], stop_seconds=3),
-        ]  # fmt: skip
+            Child("worker", worker_command("cpu,gpu"), one_thread),
+            Child("beat", beat_command(), stop_seconds=3),
+        ]
         if self.web:
-            web = [sys.executable, "-m", "uvicorn", "app.main:create_app", "--factory", "--host", config.host]
-            children.append(Child("web", [*web, "--port", str(config.port), "--no-server-header"], stop_seconds=5))
+            children.append(Child("web", web_command(), stop_seconds=5))
         return children
 
     def _log(self, child: Child) -> Path:
@@ -208,6 +199,36 @@ class Supervisor:
                 self.tend()
                 time.sleep(0.1)
         raise GgtError(f"Redis did not start; its log is {settings().data_dir / 'logs' / 'redis.log'}.")
+
+
+def web_command() -> list[str]:
+    """The web server. No access log: the addresses of one-time links would be in it."""
+    config = settings()
+    where = ["--host", config.host, "--port", str(config.port)]
+    return [
+        sys.executable,
+        "-m",
+        "uvicorn",
+        "app.main:create_app",
+        "--factory",
+        *where,
+        "--no-access-log",
+        "--no-server-header",
+    ]
+
+
+def worker_command(queues: str) -> list[str]:
+    """A worker: threads for api calls, one process for a GPU, processes for the CPU."""
+    prefork = ["-P", "prefork", "-c", str(settings().workers)]
+    pool = {"api": ["-P", "threads", "-c", "8"], "gpu": ["-P", "solo"]}.get(queues, prefork)
+    quiet = ["--without-gossip", "--without-mingle", "-l", "warning"]
+    return [sys.executable, "-m", "celery", "-A", "workers.main", "worker", "-Q", queues, *pool, *quiet]
+
+
+def beat_command() -> list[str]:
+    """The clock that wakes the sweeper every few seconds."""
+    schedule = str(settings().data_dir / "beat-schedule")
+    return [sys.executable, "-m", "celery", "-A", "workers.main", "beat", "-s", schedule, "-l", "warning", "--pidfile="]
 
 
 def _die_with_parent() -> None:

@@ -4,8 +4,6 @@ A pipeline run plans itself in windows of images. Each finished item adds the ne
 work, so the chain of an image can neither stall nor fork, whatever dies in between.
 """
 
-import hashlib
-import json
 from collections.abc import Mapping, Sequence
 from typing import Any
 
@@ -17,7 +15,6 @@ from app.catalog.generators import GENERATORS
 from app.catalog.judges import JUDGES
 from app.catalog.metrics import METRICS
 from app.catalog.quality import ACCEPT_RULE, REFINEMENT_RULE, filter_rule
-from app.db import insert_ignore
 from app.domain.aspects import ASPECTS
 from app.domain.metric_filter import apply_filter
 from app.domain.refinement import next_attempt
@@ -25,6 +22,7 @@ from app.domain.verdict import failed_aspects
 from app.errors import GgtError
 from app.jobs import NewItem
 from app.models import Candidate, CandidateSummary, Image, Method, Run, Score, Stage, Verdict
+from app.services.recipes import first_recipe, generate_item, recipe_hash
 
 PLAN_WINDOW = 200
 LOCAL_JUDGE = "local-measure"
@@ -91,7 +89,7 @@ def plan_window(session: Session, run_id: int, after: int) -> int:
     items: list[NewItem] = []
     for image in images:
         chosen = run.params["method"] or CATEGORIES[image.category].default_method
-        fresh = (chosen, _recipe_hash(first_recipe(chosen, image.category))) not in tried.get(image.id, set())
+        fresh = (chosen, recipe_hash(first_recipe(chosen, image.category))) not in tried.get(image.id, set())
         if image.stage == Stage.COLLECTED or (image.stage in REOPENED and fresh):
             items.append(generate_item(image, chosen, first_recipe(chosen, image.category), chosen=True))
         if run.params["compare"]:
@@ -114,91 +112,17 @@ def _tried(session: Session, image_ids: Sequence[int | None]) -> dict[int | None
         .where(col(Candidate.image_id).in_(image_ids))
     )
     tried: dict[int | None, set[tuple[str, str]]] = {}
-    for image_id, generator, recipe_hash in rows:
-        tried.setdefault(image_id, set()).add((generator, recipe_hash))
+    for image_id, generator, digest in rows:
+        tried.setdefault(image_id, set()).add((generator, digest))
     return tried
-
-
-# --- recipes --------------------------------------------------------------------------------------------------------
-
-
-def first_recipe(generator: str, category: str) -> dict[str, Any]:
-    """What a first attempt with ``generator`` does to an image of ``category``."""
-    spec = GENERATORS[generator]
-    return {
-        "generator": generator,
-        "version": spec.version,
-        "strategy": "none",
-        "prompt": "",
-        "params": spec.params_for(category),
-    }
-
-
-def _recipe_hash(recipe: Mapping[str, Any]) -> str:
-    return hashlib.sha256(json.dumps(recipe, sort_keys=True, ensure_ascii=False).encode()).hexdigest()
-
-
-def generate_item(
-    image: Image,
-    generator: str,
-    recipe: Mapping[str, Any],
-    *,
-    chosen: bool,
-    sample: int = 0,
-    parent_id: int | None = None,
-    attempt: int = 1,
-    why: str = "",
-) -> NewItem:
-    """The work item that makes one candidate. Small images go first, and chosen chains before comparisons."""
-    recipe_hash = _recipe_hash(recipe)
-    size_rank = min(30, image.width * image.height // 32_768)
-    spec = GENERATORS[generator]
-    return NewItem(
-        kind="generate",
-        key=f"generate:{image.id}:{generator}:{recipe_hash[:16]}:{sample}",
-        queue=spec.queue,
-        shape=generator,
-        priority=(20 if chosen else 200) + size_rank,
-        paid=not spec.local and spec.queue == "api",
-        payload={
-            "image_id": image.id, "recipe": dict(recipe), "recipe_hash": recipe_hash, "sample": sample,
-            "parent_id": parent_id, "chosen": chosen, "attempt": attempt, "why": why,
-        },
-    )  # fmt: skip
 
 
 # --- steps ----------------------------------------------------------------------------------------------------------
 
 
-def existing_candidate(session: Session, payload: Mapping[str, Any]) -> Candidate | None:
-    """The candidate that this generate item would make, if it is there already."""
-    return session.exec(
-        select(Candidate)
-        .join(Method, col(Method.id) == col(Candidate.method_id))
-        .where(
-            col(Candidate.image_id) == payload["image_id"],
-            col(Candidate.recipe_hash) == payload["recipe_hash"],
-            col(Candidate.sample) == payload["sample"],
-            col(Method.generator) == payload["recipe"]["generator"],
-        )
-    ).first()
-
-
-def method_for(session: Session, recipe: Mapping[str, Any]) -> Method:
-    """The method row of a recipe, made on first use."""
-    generator, strategy = recipe["generator"], recipe["strategy"]
-    where = (col(Method.generator) == generator, col(Method.strategy) == strategy)
-    found = session.exec(select(Method).where(*where)).first()
-    if found:
-        return found
-    name = generator if strategy == "none" else f"{generator} / {strategy}"
-    insert_ignore(session, Method, [{"name": name, "kind": "generator", "generator": generator, "strategy": strategy}])
-    return session.exec(select(Method).where(*where)).one()
-
-
 def candidate_made(session: Session, run_id: int, candidate: Candidate, payload: Mapping[str, Any]) -> None:
     """A candidate is there (new, or found again): move its image on and ask for its scores."""
-    image = session.get_one(Image, candidate.image_id)
+    image = _locked_image(session, candidate.image_id)
     if candidate.id is None:
         session.add(candidate)
         session.flush()
@@ -213,29 +137,54 @@ def candidate_made(session: Session, run_id: int, candidate: Candidate, payload:
             category=image.category,
             stage=Stage.GENERATED,
         )
-    if payload["chosen"]:
+    chosen = payload["chosen"] and _may_take(image, payload["parent_id"])
+    if chosen:
         summary.chosen, summary.attempt, summary.stage = True, payload["attempt"], Stage.GENERATED
         image.current_candidate_id, image.stage, image.stage_reason = candidate.id, Stage.GENERATED, ""
     session.add(summary)
     session.add(image)
-    jobs.add_items(session, run_id, [_score_item(candidate, chosen=payload["chosen"])])
+    jobs.add_items(session, run_id, _score_items(candidate, chosen=chosen))
 
 
-def _score_item(candidate: Candidate, *, chosen: bool) -> NewItem:
+def _locked_image(session: Session, image_id: int) -> Image:
+    """The image, held until the end of this unit of work: two runs, or a run and a reviewer, take turns on it."""
+    return session.get_one(Image, image_id, with_for_update={"key_share": True}, populate_existing=True)
+
+
+def _may_take(image: Image, parent_id: int | None) -> bool:
+    """Whether a new candidate may become an image's current one: not when another run or a person was faster."""
+    if parent_id is None:
+        return image.stage == Stage.COLLECTED or image.stage in REOPENED
+    return image.current_candidate_id == parent_id and image.stage in (Stage.REFINING, Stage.FAILED)
+
+
+def _score_items(candidate: Candidate, *, chosen: bool) -> list[NewItem]:
+    """For the chosen chain first what the filter needs (the no-reference metrics), so that a verdict comes soon."""
+    no_reference = [key for key, spec in METRICS.items() if not spec.reference]
+    full_reference = [key for key, spec in METRICS.items() if spec.reference]
+    if not chosen:
+        return [_score_item(candidate, "compared", [*full_reference, *no_reference], 300, filters=False)]
+    return [
+        _score_item(candidate, "no-reference", no_reference, 10, filters=True),
+        _score_item(candidate, "full-reference", full_reference, 150, filters=False),
+    ]
+
+
+def _score_item(candidate: Candidate, name: str, metrics: list[str], priority: int, *, filters: bool) -> NewItem:
     return NewItem(
         "score",
-        f"score:{candidate.id}:{'chosen' if chosen else 'compared'}",
+        f"score:{candidate.id}:{name}",
         queue="gpu",
         shape=f"{candidate.width}x{candidate.height}",
-        priority=10 if chosen else 300,
-        payload={"candidate_id": candidate.id, "chosen": chosen},
+        priority=priority,
+        payload={"candidate_id": candidate.id, "metrics": metrics, "filters": filters},
     )
 
 
 def generation_failed(session: Session, payload: Mapping[str, Any], error: str) -> None:
     """A chosen generator gave no image: the image says so, and a later run may take it up again."""
-    if payload["chosen"]:
-        image = session.get_one(Image, payload["image_id"])
+    image = _locked_image(session, payload["image_id"])
+    if payload["chosen"] and _may_take(image, payload["parent_id"]):
         image.stage, image.stage_reason = Stage.FAILED, error[:500]
         session.add(image)
 
@@ -243,23 +192,24 @@ def generation_failed(session: Session, payload: Mapping[str, Any], error: str) 
 def step_failed(session: Session, candidate_id: int, error: str) -> None:
     """Scoring or judging a candidate of a chosen chain was given up: its image says so."""
     candidate = session.get_one(Candidate, candidate_id)
-    image = session.get_one(Image, candidate.image_id)
+    image = _locked_image(session, candidate.image_id)
     if image.current_candidate_id == candidate_id:
         image.stage, image.stage_reason = Stage.FAILED, error[:500]
         session.add(image)
 
 
-def scored(session: Session, run_id: int, candidate_id: int, *, chosen: bool) -> None:
-    """All scores of a candidate are stored: summarise them and, for the chosen chain, filter by them."""
+def scored(session: Session, run_id: int, candidate_id: int, *, filters: bool) -> None:
+    """Scores of a candidate are stored: summarise them and, where the item says so, filter by them."""
     candidate = session.get_one(Candidate, candidate_id)
-    image = session.get_one(Image, candidate.image_id)
+    image = _locked_image(session, candidate.image_id)
     summary = session.get_one(CandidateSummary, candidate_id)
     hq = _latest(session, candidate.pixel_sha256, {"", image.pixel_sha256})
     lq = _latest(session, image.pixel_sha256, {""})
     summary.metrics = {**hq, **{f"{metric}_lq": value for metric, value in lq.items()}}
-    summary.stage = Stage.SCORED
+    if summary.stage == Stage.GENERATED and (filters or not summary.chosen):
+        summary.stage = Stage.SCORED
     session.add(summary)
-    if not chosen:
+    if not filters or image.current_candidate_id != candidate_id:
         return
     rule = filter_rule(image.category)
     directions = {key: METRICS[key].better for key in rule.min_improvement if key in METRICS}
@@ -299,7 +249,7 @@ def judged(session: Session, run_id: int, verdict: Verdict) -> None:
     """A verdict came in: on to a person, to another attempt, or out (Fig. C.2)."""
     session.add(verdict)
     candidate = session.get_one(Candidate, verdict.candidate_id)
-    image = session.get_one(Image, candidate.image_id)
+    image = _locked_image(session, candidate.image_id)
     summary = session.get_one(CandidateSummary, verdict.candidate_id)
     summary.decision, summary.rule_decision = verdict.decision, verdict.rule_decision
     if image.current_candidate_id != candidate.id:

@@ -16,6 +16,7 @@ from app.catalog.metrics import METRICS
 from app.errors import GgtError, NotFound
 from app.models import Candidate, CandidateSummary, Image, Method, Source
 from app.services.gallery_filter import GalleryFilter, MetricRange
+from app.services.metric_value import metric_of_summary
 
 PAGE_SIZE = 60
 COUNT_CAP = 10_000
@@ -66,7 +67,7 @@ def page(session: Session, wanted: GalleryFilter, cursor: str = "", size: int = 
         query = query.where(order.beyond(*_decode(cursor)))
     rows = session.execute(query.order_by(*order.by()).limit(size + 1)).all()
     last = rows[size - 1] if len(rows) > size else None
-    return Page(tuple(Tile(*row[:-1]) for row in rows[:size]), _encode(last[-1], last[0]) if last else None)
+    return Page(tuple(Tile(*row[:-2]) for row in rows[:size]), _encode(last[-2], last[-1]) if last else None)
 
 
 def count(session: Session, wanted: GalleryFilter) -> int:
@@ -121,14 +122,16 @@ def neighbours(session: Session, wanted: GalleryFilter, image_id: int) -> tuple[
     An image that no longer matches (it was just verified, say) has its neighbours by age; in a gallery sorted by a
     metric it has none, because it has no place there.
     """
-    order, here = _order(wanted), float(image_id)
+    order = _order(wanted)
+    here: tuple[float, int] = (image_id, image_id)
     if wanted.sort_metric is not None:
-        value = session.execute(_matching(wanted, select(order.value)).where(col(Image.id) == image_id)).scalar()
-        if value is None:
+        place = _matching(wanted, select(order.value, order.tie)).where(col(Image.id) == image_id)
+        found = session.execute(place).first()
+        if found is None:
             return None, None
-        here = value
+        here = (found[0], found[1])
     sides = [
-        _matching(wanted, select(col(Image.id))).where(side.beyond(here, image_id)).order_by(*side.by()).limit(1)
+        _matching(wanted, select(col(Image.id))).where(side.beyond(*here)).order_by(*side.by()).limit(1)
         for side in (order.reversed(), order)
     ]
     before, after = session.execute(select(*(side.scalar_subquery() for side in sides))).one()
@@ -137,21 +140,25 @@ def neighbours(session: Session, wanted: GalleryFilter, image_id: int) -> tuple[
 
 @dataclass(frozen=True)
 class _Order:
-    """A sort key with the image's id behind it, both in one direction, so that every place has exactly one value."""
+    """A sort key with an id behind it, both in one direction, so that every place has exactly one value.
+
+    A metric is followed by the candidate's id: then its index alone gives the order. ``value`` and ``tie`` are the same
+    column where images are ordered by age.
+    """
 
     value: ColumnElement[Any]
+    tie: ColumnElement[Any]
     descending: bool
-    by_id: bool
 
     def by(self) -> tuple[ColumnElement[Any], ...]:
-        keys = (col(Image.id),) if self.by_id else (self.value, col(Image.id))
+        keys = (self.tie,) if self.value is self.tie else (self.value, self.tie)
         return tuple(key.desc() if self.descending else key.asc() for key in keys)
 
-    def beyond(self, value: float, image_id: int) -> ColumnElement[bool]:
-        """What comes after the place (value, image_id)."""
+    def beyond(self, value: float, tie: int) -> ColumnElement[bool]:
+        """What comes after the place (value, tie)."""
         further = operator.lt if self.descending else operator.gt
-        past: ColumnElement[bool] = further(col(Image.id), image_id)
-        if self.by_id:
+        past: ColumnElement[bool] = further(self.tie, tie)
+        if self.value is self.tie:
             return past
         return or_(further(self.value, value), and_(self.value == value, past))
 
@@ -161,14 +168,11 @@ class _Order:
 
 def _order(wanted: GalleryFilter) -> _Order:
     if wanted.sort_metric is None:
-        return _Order(type_coerce(col(Image.id), Integer), descending=True, by_id=True)
+        image_id = type_coerce(col(Image.id), Integer)
+        return _Order(image_id, image_id, descending=True)
     best_is_high = METRICS[wanted.sort_metric].better == "higher"
-    return _Order(_metric(wanted.sort_metric), descending=best_is_high != wanted.sort.startswith("-"), by_id=False)
-
-
-def _metric(key: str) -> ColumnElement[float]:
-    value: ColumnElement[float] = col(CandidateSummary.metrics)[key].as_float()
-    return value
+    candidate_id = type_coerce(col(CandidateSummary.candidate_id), Integer)
+    return _Order(metric_of_summary(wanted.sort_metric), candidate_id, best_is_high != wanted.sort.startswith("-"))
 
 
 def _tiles(wanted: GalleryFilter, order: _Order) -> Select[Any]:
@@ -177,6 +181,7 @@ def _tiles(wanted: GalleryFilter, order: _Order) -> Select[Any]:
         col(Image.box_height), col(Source.name), col(Image.thumbnail_sha256), col(Candidate.id),
         col(Candidate.thumbnail_sha256), col(Method.name), col(CandidateSummary.attempt),
         col(CandidateSummary.decision), col(CandidateSummary.metrics), order.value.label("sort_value"),
+        order.tie.label("sort_tie"),
     )  # fmt: skip
     return (
         _matching(wanted, select(*columns), with_candidates=True)
@@ -217,12 +222,12 @@ def _conditions(wanted: GalleryFilter) -> list[ColumnElement[bool]]:
     for bound in wanted.metrics:
         found += _within(bound)
     if wanted.sort_metric is not None:
-        found.append(_metric(wanted.sort_metric).is_not(None))
+        found.append(metric_of_summary(wanted.sort_metric).is_not(None))
     return found
 
 
 def _within(bound: MetricRange) -> list[ColumnElement[bool]]:
-    value = _metric(bound.metric)
+    value = metric_of_summary(bound.metric)
     low = [] if bound.low is None else [value >= bound.low]
     return low if bound.high is None else [*low, value <= bound.high]
 
@@ -239,13 +244,13 @@ def _latest_of(method: str) -> ColumnElement[bool]:
     return and_(col(CandidateSummary.method_id) == wanted, ~later.exists())
 
 
-def _encode(value: float, image_id: int) -> str:
-    return base64.urlsafe_b64encode(json.dumps([value, image_id]).encode()).decode().rstrip("=")
+def _encode(value: float, tie: int) -> str:
+    return base64.urlsafe_b64encode(json.dumps([value, tie]).encode()).decode().rstrip("=")
 
 
 def _decode(cursor: str) -> tuple[float, int]:
     try:
-        value, image_id = json.loads(base64.urlsafe_b64decode(cursor + "=" * (-len(cursor) % 4)))
-        return float(value), int(image_id)
+        value, tie = json.loads(base64.urlsafe_b64decode(cursor + "=" * (-len(cursor) % 4)))
+        return float(value), int(tie)
     except (ValueError, TypeError, OverflowError, binascii.Error):
         raise GgtError("This link to the next page is damaged. Open the list again from its first page.") from None

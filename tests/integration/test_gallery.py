@@ -116,8 +116,8 @@ def test_counts_stop_at_the_cap(database: str, monkeypatch: pytest.MonkeyPatch) 
 
 
 def test_a_filter_survives_its_own_address() -> None:
-    query = {"category": "rain", "source": "a & b", "stage": "verified", "verdict": "none", "niqe_min": "2.5", "lpips_max": "0.1",
-             "undersized": "1", "sort": "-psnr"}  # fmt: skip
+    query = {"category": "rain", "source": "a & b", "stage": "verified", "verdict": "none", "niqe_min": "2.5",
+             "lpips_max": "0.1", "undersized": "1", "sort": "-psnr"}  # fmt: skip
     assert GalleryFilter.parse(query).query() == query
 
 

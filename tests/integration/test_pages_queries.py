@@ -45,7 +45,8 @@ def history(session: Session, user_id: int) -> int:
         session.add(
             Verdict(
                 candidate_id=candidate.id or 0, judge="local-measure", version="1", raw="", decision="reject",
-                rule_decision="reject", scores={"object_consistency": 40}, reasons={"object_consistency": "A lamp is missing."},
+                rule_decision="reject", scores={"object_consistency": 40},
+                reasons={"object_consistency": "A lamp is missing."},
             )
         )  # fmt: skip
         parent = candidate
@@ -114,7 +115,8 @@ def test_an_upload_is_added_once_and_a_wrong_file_is_told(researcher: SignedIn) 
 def test_an_upload_beyond_the_limit_is_refused_before_it_is_read(researcher: SignedIn) -> None:
     run_id = researcher.post("/ingest/start", data={"category": "rain", "source": "own"}).json()["run_id"]
     answer = researcher.post(
-        f"/ingest/{run_id}/file", content=b"x", headers={"Content-Type": "multipart/form-data; boundary=b", "Content-Length": str(2**40)}
+        f"/ingest/{run_id}/file", content=b"x",
+        headers={"Content-Type": "multipart/form-data; boundary=b", "Content-Length": str(2**40)},
     )  # fmt: skip
     assert answer.status_code == 413
 

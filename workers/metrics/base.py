@@ -6,7 +6,7 @@ import torch
 
 
 class Metric(Protocol):
-    """A loaded metric. Constructed with the torch device; raises :class:`app.errors.WeightsMissing` when it cannot load."""
+    """A loaded metric. Constructed with the weights folder and a torch device; raises :class:`app.errors.WeightsMissing` when it cannot load."""
 
     def __call__(self, images: torch.Tensor, references: torch.Tensor | None) -> list[float]:
         """Score ``images`` (N, 3, H, W), float32 RGB in 0..1, against ``references`` of the same shape if full-reference.

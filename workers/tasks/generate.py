@@ -14,7 +14,7 @@ from app.errors import GenerationError
 from app.imaging import decode, encode_png, pixel_hash, thumbnail_webp
 from app.jobs import Lease
 from app.models import Candidate, Image
-from app.services import flow
+from app.services import flow, recipes
 from app.services.ingest import THUMBNAIL_SIDE
 from app.storage import storage
 from workers.generators.base import Generator, Request
@@ -48,7 +48,7 @@ class GenerateTask:
         loaded = []
         for lease in leases:
             image = session.get_one(Image, lease.payload["image_id"])
-            candidate = flow.existing_candidate(session, lease.payload)
+            candidate = recipes.existing_candidate(session, lease.payload)
             loaded.append(Loaded(lease.payload, lease.run_id, image.category, image.master_sha256, candidate))
         return loaded
 
@@ -98,8 +98,8 @@ class GenerateTask:
     def save(self, session: Session, lease: Lease, outcome: Candidate) -> None:
         if outcome.id is None:
             # A run beside this one may have made the same candidate in the meantime: identity decides, not the clock.
-            found = flow.existing_candidate(session, lease.payload)
-            outcome.method_id = flow.method_for(session, lease.payload["recipe"]).id or 0
+            found = recipes.existing_candidate(session, lease.payload)
+            outcome.method_id = recipes.method_for(session, lease.payload["recipe"]).id or 0
             outcome = found or outcome
         flow.candidate_made(session, lease.run_id, outcome, lease.payload)
 

@@ -47,9 +47,9 @@ class ScoreTask:
     """Scores candidates. Metrics without weights are left out; the pages say which and what to type."""
 
     def load(self, session: Session, leases: Sequence[Lease]) -> list[Loaded]:
-        return [self._load_one(session, lease.payload["candidate_id"]) for lease in leases]
+        return [self._load_one(session, lease.payload["candidate_id"], lease.payload["metrics"]) for lease in leases]
 
-    def _load_one(self, session: Session, candidate_id: int) -> Loaded:
+    def _load_one(self, session: Session, candidate_id: int, metrics: Sequence[str]) -> Loaded:
         candidate = session.get_one(Candidate, candidate_id)
         image = session.get_one(Image, candidate.image_id)
         hq = Key(candidate.pixel_sha256, "", candidate.file_sha256, "")
@@ -58,8 +58,8 @@ class ScoreTask:
         stored = session.exec(select(Score).where(col(Score.pixel_sha256).in_([candidate.pixel_sha256, image.pixel_sha256])))
         have = {(s.metric, s.version, s.pixel_sha256, s.reference_sha256) for s in stored}
         missing: dict[str, list[Key]] = {}
-        for key, spec in METRICS.items():
-            for one in (against,) if spec.reference else (hq, lq):
+        for key in metrics:
+            for one in (against,) if METRICS[key].reference else (hq, lq):
                 if (key, metric_version(key), one.pixel_sha256, one.reference_sha256) not in have:
                     missing.setdefault(key, []).append(one)
         return Loaded(missing)
@@ -98,8 +98,8 @@ class ScoreTask:
     def save(self, session: Session, lease: Lease, outcome: list[Score]) -> None:
         rows = [{**score.model_dump(exclude={"id"}), "created_at": utcnow()} for score in outcome]
         insert_ignore(session, Score, rows)
-        flow.scored(session, lease.run_id, lease.payload["candidate_id"], chosen=lease.payload["chosen"])
+        flow.scored(session, lease.run_id, lease.payload["candidate_id"], filters=lease.payload["filters"])
 
     def failed(self, session: Session, lease: Lease, error: str) -> None:
-        if lease.payload["chosen"]:
+        if lease.payload["filters"]:
             flow.step_failed(session, lease.payload["candidate_id"], f"Scoring failed: {error}")

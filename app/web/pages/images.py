@@ -136,7 +136,7 @@ def _example(part: TilesPart, filtered: bool) -> ImagesPage:
 def images(request: Request, viewer: AnyViewer, session: Reader, after: str = "") -> Response:
     wanted = GalleryFilter.parse(request.query_params)
     found = gallery.count(session, wanted)
-    part = _part(wanted, gallery.page(session, wanted, after))
+    part = _part(wanted, gallery.page(session, wanted, after) if found else gallery.Page((), None))
     page = ImagesPage(
         part=part,
         total=min(found, COUNT_CAP),
