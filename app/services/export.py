@@ -73,8 +73,8 @@ def export_pairs(
 
 
 def _place(sha256: str, target: Path) -> int:
-    """Write one stored file. Returns 1 when it is there already, whole; a name is given only to complete files."""
-    if target.exists():
+    """Write one stored file. Returns 1 when it is there already: an earlier decision may have left another one."""
+    if target.exists() and hashlib.sha256(target.read_bytes()).hexdigest() == sha256:
         return 1
     temporary = target.with_name(f".{target.name}")
     source = storage().path(sha256)

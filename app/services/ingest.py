@@ -5,6 +5,7 @@ Ingesting the same folder twice adds nothing.
 """
 
 import hashlib
+import os
 from collections.abc import Iterable, Iterator, Mapping
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass
@@ -26,6 +27,8 @@ from app.storage import storage
 
 REPORT_ROWS = 1000
 THUMBNAIL_SIDE = 320
+MAX_NAME = 500
+"""Longest name of a source file in characters."""
 
 
 @dataclass(frozen=True)
@@ -91,13 +94,13 @@ def start_ingest(session: Session, *, user_id: int | None, category: str, source
         raise GgtError("The source needs a name: where do these photographs come from?")
     row = session.exec(select(Source).where(col(Source.name) == source.name.strip())).first()
     if row is None:
-        row = Source(
-            name=source.name.strip(), kind=source.kind, licence=source.licence, author=source.author, url=source.url,
-            note=source.note,
-        )  # fmt: skip
-        session.add(row)
-        session.flush()
-    elif source.licence and row.licence and source.licence != row.licence:
+        new = {
+            "name": source.name.strip(), "kind": source.kind, "licence": source.licence, "author": source.author,
+            "url": source.url, "note": source.note, "created_at": utcnow(),
+        }  # fmt: skip
+        insert_ignore(session, Source, [new])  # somebody else may be opening the same source right now
+        row = session.exec(select(Source).where(col(Source.name) == source.name.strip())).one()
+    if source.licence and row.licence and source.licence != row.licence:
         raise Conflict(
             f"Source {row.name!r} is on record with licence {row.licence!r}, not {source.licence!r}. "
             "Use another source name for photographs under another licence."
@@ -192,7 +195,7 @@ def _add(session: Session, run: Run, prepared: Prepared) -> FileOutcome:
     }  # fmt: skip
     added = insert_ignore(session, SourceFile, [row])
     if not added:  # somebody else added the same bytes between our look and our insert
-        return FileOutcome(prepared.name, "duplicate", of=prepared.name, reason="the same bytes")
+        return _exact(session, run, prepared) or FileOutcome(prepared.name, "duplicate", reason="the same bytes")
     file_id = added[0]
     if prepared.phash is not None:
         session.add_all(
@@ -300,15 +303,22 @@ def _save_next(run_id: int, pending: tuple[str, Future[Prepared]], keep_near_dup
 
 
 def _files(root: Path) -> Iterable[tuple[str, Path]]:
-    """All files below ``root`` by path, with the name they are known by. Linked folders are not entered."""
+    """All files below ``root`` by path, with the name they are known by. Linked folders are not entered.
+
+    A name that is not UTF-8 (old archives have such) is told with its bytes escaped: it must be stored and printed.
+    """
     return sorted(
-        (path.relative_to(root).as_posix(), path) for path in root.rglob("*") if path.is_symlink() or path.is_file()
+        (os.fsencode(path.relative_to(root)).decode(errors="backslashreplace"), path)
+        for path in root.rglob("*")
+        if path.is_symlink() or path.is_file()
     )
 
 
 def _prepare_file(root: Path, path: Path, name: str, category: str) -> Prepared:
+    if len(name) > MAX_NAME:
+        raise BadImage(f"a path of {len(name)} characters; at most {MAX_NAME} are kept")
     if path.is_symlink():
-        target = path.resolve()
+        target = Path(os.path.realpath(path))  # Path.resolve raises on a link that leads to itself
         if not target.is_relative_to(root):
             raise BadImage("a link that leads out of the folder")
         if not target.is_file():

@@ -7,7 +7,7 @@ each topic once. Nothing here holds a database session while it waits.
 import asyncio
 import logging
 import time
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncGenerator, Callable
 
 from app import db
 from app.errors import GgtError
@@ -74,7 +74,7 @@ class Broadcaster:
     def polling(self) -> bool:
         return self._poller is not None
 
-    async def stream(self) -> AsyncIterator[str]:
+    async def stream(self) -> AsyncGenerator[str, None]:
         """Server-sent events until the client leaves. Check :meth:`admit` first."""
         listener = Listener()
         self._listeners.add(listener)

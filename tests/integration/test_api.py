@@ -7,7 +7,7 @@ from sqlalchemy import select
 from sqlmodel import col
 
 from app import db
-from app.models import ApiToken, Event, ItemState, Role, Run, RunState, Stage, WorkItem
+from app.models import ApiToken, Event, Image, ItemState, Role, Run, RunState, Stage, WorkItem
 from app.security import hash_token
 from tests import factories
 from tests.conftest import SignedIn
@@ -42,7 +42,7 @@ def test_an_image_comes_with_its_history_and_its_pixels(program: TestClient) -> 
     with db.unit_of_work() as session:
         first = factories.make_candidate(session, stage=Stage.JUDGED_OUT)
         image_id = first.image_id
-        image = session.get_one(factories.Image, image_id)
+        image = session.get_one(Image, image_id)
         second = factories.make_candidate(session, image, parent=first)
     answer = program.get(f"/api/v1/images/{image_id}").json()
     assert answer["image"]["current_candidate_id"] == second.id

@@ -50,6 +50,7 @@ def history(session: Session, user_id: int) -> int:
             )
         )  # fmt: skip
         parent = candidate
+    assert parent is not None
     session.add(Review(key="k" * 8, candidate_id=parent.id or 0, image_id=image.id or 0, user_id=user_id, decision="accept"))
     events.record(session, user_id, "review.accepted", f"image:{image.id}")
     session.add_all(Run(kind="pipeline", title=f"run {number}", total=9) for number in range(5))

@@ -6,7 +6,10 @@ import torch
 
 
 class Metric(Protocol):
-    """A loaded metric. Constructed with the weights folder and a torch device; raises :class:`app.errors.WeightsMissing` when it cannot load."""
+    """A loaded metric, constructed with the weights folder and a torch device.
+
+    The constructor raises :class:`app.errors.WeightsMissing` when it cannot load.
+    """
 
     def __call__(self, images: torch.Tensor, references: torch.Tensor | None) -> list[float]:
         """Score ``images`` (N, 3, H, W), float32 RGB in 0..1, against ``references`` of the same shape if full-reference.
