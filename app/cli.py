@@ -9,6 +9,8 @@ from pathlib import Path
 from typing import Annotated, Any
 
 import typer
+from rich.markup import escape
+from sqlalchemy.exc import SQLAlchemyError
 
 from app import headless, migrate
 from app.catalog.categories import CATEGORIES
@@ -43,7 +45,7 @@ def main() -> None:
     try:
         cli()
     except GgtError as error:
-        console.print(f"[bold red]error:[/] {error}", soft_wrap=True)
+        console.print(f"[bold red]error:[/] {escape(str(error))}", soft_wrap=True)
         sys.exit(1)
 
 
@@ -106,7 +108,7 @@ def ingest(
     as_json: AsJson = False,
 ) -> None:
     """Ingest a folder of photographs. Running it twice adds nothing."""
-    migrate.upgrade(settings().sql_url)
+    _open_database()
     given = SourceInput(source or folder.resolve().name, licence, author, url, kind)
     _, report = headless.ingest_folder(folder, category, given, keep_near_duplicates=keep_near_duplicates)
     _tell(report, as_json)
@@ -132,10 +134,11 @@ def pipeline(
     """
     if not folder.is_dir():
         raise GgtError(f"{folder} is not a folder.")
+    flow.check_choice((category,), method or None)
     headless.require_workers()
     headless.fetch_missing_weights()
     with headless.something_running() as supervisor:
-        migrate.upgrade(settings().sql_url)
+        _open_database()
         given = SourceInput(source or folder.resolve().name, licence, author, url, kind)
         source_id, report = headless.ingest_folder(folder, category, given, keep_near_duplicates=keep_near_duplicates)
         run_id = headless.run_pipeline(category=category, source_id=source_id, method=method or None, compare=compare)
@@ -150,6 +153,7 @@ def export(
     full_size_only: Annotated[bool, typer.Option(help="Leave out images smaller than a patch of 1024x1024.")] = False,
 ) -> None:
     """Write the verified pairs to a new folder: lq/, gt/, metadata.jsonl, SHA256SUMS."""
+    _open_database()
     with reading() as session, headless.progress("Export", None) as bar:
         done = export_service.export_pairs(
             session,
@@ -165,7 +169,7 @@ def export(
 @cli.command()
 def status(as_json: AsJson = False) -> None:
     """What runs, what waits, how far the images are."""
-    migrate.upgrade(settings().sql_url)
+    _open_database()
     _tell(headless.status(), as_json)
 
 
@@ -184,14 +188,14 @@ def doctor(
 @cli.command()
 def link() -> None:
     """Print a fresh one-time admin link."""
-    migrate.upgrade(settings().sql_url)
+    _open_database()
     _print_link()
 
 
 @cli.command()
 def invite(role: Annotated[Role, typer.Argument()], email: str = "") -> None:
     """Print a one-time link with which somebody makes an account."""
-    migrate.upgrade(settings().sql_url)
+    _open_database()
     with unit_of_work() as session:
         token = invitations.invite(session, None, role, email)
     typer.echo(invitations.link(settings().base_url, token))
@@ -220,7 +224,7 @@ def weights_fetch(
 @cli.command("migrate")
 def migrate_database() -> None:
     """Bring the database to this version's schema."""
-    migrate.upgrade(settings().sql_url)
+    _open_database()
 
 
 @cli.command()
@@ -239,6 +243,15 @@ def worker(queues: Annotated[str, typer.Option(help="cpu, gpu or api, or several
 def beat() -> None:
     """Run the sweeper's clock alone."""
     _become(beat_command())
+
+
+def _open_database() -> None:
+    """Make the data folder on first use and bring the database to this version's schema."""
+    try:
+        settings().data_dir.mkdir(parents=True, exist_ok=True)
+        migrate.upgrade(settings().sql_url)
+    except (OSError, SQLAlchemyError) as error:
+        raise GgtError(f"The database cannot be opened: {str(error.__cause__ or error).splitlines()[0]}") from error
 
 
 def _become(command: list[str]) -> None:

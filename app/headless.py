@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from rich.console import Console
+from rich.markup import escape
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 from sqlmodel import col, func, select
 
@@ -33,7 +34,7 @@ def progress(title: str, total: int | None) -> Iterator[Progress]:
         TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn(), console=console
     )
     with bar:
-        bar.add_task(title, total=total)
+        bar.add_task(escape(title), total=total)
         yield bar
 
 

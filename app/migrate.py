@@ -10,6 +10,7 @@ from alembic.migration import MigrationContext
 from alembic.script import ScriptDirectory
 from sqlalchemy import Connection, text
 
+from app.catalog.metrics import METRICS
 from app.config import settings
 from app.db import WRITES, make_engine
 
@@ -22,6 +23,27 @@ def upgrade(url: str | None = None, revision: str = "head") -> None:
     """Apply what is missing, all of it or nothing. ``url`` is a SQLAlchemy URL; None: the settings' database."""
     with _writing(url) as connection:
         command.upgrade(_config(connection), revision)
+        if revision == "head":
+            _index_metrics(connection)
+
+
+METRIC_INDEX = "ix_metric_"
+
+
+def _index_metrics(connection: Connection) -> None:
+    """An index on each metric's value in the summaries. They follow the catalogue, so a new metric needs no migration.
+
+    The expressions are those of ``app.services.metric_value``, or the database would not use the indexes.
+    """
+    value = {
+        "sqlite": "json_extract(metrics, '$.{0}')",
+        "postgresql": "CAST(metrics ->> '{0}' AS DOUBLE PRECISION)",
+    }[connection.dialect.name]
+    for key in METRICS:
+        expression = value.format(key)
+        connection.exec_driver_sql(
+            f"CREATE INDEX IF NOT EXISTS {METRIC_INDEX}{key} ON candidate_summary (({expression}), candidate_id)"
+        )
 
 
 def downgrade(url: str | None = None, revision: str = "base") -> None:

@@ -6,6 +6,7 @@ from celery import signals
 
 from app import db, jobs
 from app.db import unit_of_work
+from app.services import ingest
 from workers import runtime
 
 app = jobs.celery_app()
@@ -21,9 +22,10 @@ def work(queue: str) -> None:
 
 @app.task(name="ggt.sweep")
 def sweep() -> None:
-    """Give back expired leases, finish cancellations, wake queues nobody was woken for."""
+    """Give back expired leases, finish cancellations, wake queues nobody was woken for, close abandoned uploads."""
     with unit_of_work() as session:
         released = jobs.sweep(session)
+        ingest.close_abandoned(session)
     if released:
         log.warning("%d work items of silent workers were given back", released)
 

@@ -25,11 +25,11 @@ class Category:
 CATEGORIES: dict[str, Category] = {
     c.key: c
     for c in (
-        Category("general_mixed", "General mixed", "crop", "local-realesrgan"),
+        Category("general_mixed", "General mixed", "crop", "local-srmd"),
         Category("rain", "Rain", "resize_crop", "local-derain"),
         Category("haze", "Haze", "resize_crop", "local-dcp"),
         Category("snow", "Snow", "resize_crop", "local-desnow"),
         Category("low_light", "Low-light", "resize_crop", "local-lime"),
-        Category("old_photo", "Old photo", "crop", "local-realesrgan"),
+        Category("old_photo", "Old photo", "crop", "local-srmd"),
     )
 }

@@ -41,6 +41,25 @@ GENERATORS: dict[str, GeneratorSpec] = {
     g.key: g
     for g in (
         GeneratorSpec(
+            key="local-srmd",
+            title="SRMD",
+            reference="Zhang, Zuo, Zhang: Learning a Single Convolutional Super-Resolution Network for Multiple "
+            "Degradations, CVPR 2018",
+            target="workers.generators.srmd:Srmd",
+            params={
+                "strength": 1.0,
+                "keep_color": 0.3,
+                "keep_detail": 0.0,
+                "noise_gain": 1.0,
+                "noise_floor": 3.0,
+                "detail": 0.3,
+                "sharpen": 1.0,
+                "grain": 3.0,
+                "scratch_margin": 0.0,
+            },
+            category_params={"old_photo": {"scratch_margin": 0.1}},
+        ),
+        GeneratorSpec(
             key="local-realesrgan",
             title="Real-ESRGAN",
             reference="Wang, Xie, Dong, Shan: Real-ESRGAN: Training Real-World Blind Super-Resolution with Pure Synthetic "
@@ -51,7 +70,7 @@ GENERATORS: dict[str, GeneratorSpec] = {
                 "keep_color": 0.5,
                 "keep_detail": 0.0,
                 "shrink": 2.0,
-                "work_pixels": 65536.0,
+                "work_pixels": 41616.0,
                 "back_projection": 0.7,
                 "grain": 0.1,
                 "scratch_margin": 0.0,
@@ -72,22 +91,6 @@ GENERATORS: dict[str, GeneratorSpec] = {
                 "floor": 2.0,
             },
             category_params={"old_photo": {"luma_gain": 1.3}, "low_light": {"luma_gain": 1.2, "chroma_gain": 2.0}},
-        ),
-        GeneratorSpec(
-            key="local-wavelet",
-            title="BayesShrink wavelet denoising",
-            reference="Chang, Yu, Vetterli: Adaptive Wavelet Thresholding for Image Denoising and Compression, "
-            "IEEE TIP 2000",
-            target="workers.generators.wavelet:BayesShrink",
-            params={
-                "strength": 1.0,
-                "keep_color": 0.3,
-                "keep_detail": 0.0,
-                "gain": 1.0,
-                "chroma_gain": 2.0,
-                "floor": 1.0,
-            },
-            category_params={"old_photo": {"gain": 1.3}},
         ),
         GeneratorSpec(
             key="local-dcp",

@@ -54,6 +54,8 @@ class CandidateSummary(SQLModel, table=True):
     __table_args__ = (
         Index(None, "category", "stage"),
         Index(None, "method_id", "stage"),
+        Index(None, "method_id", "image_id"),
+        Index(None, "attempt", "stage", "chosen"),
         Index(None, "stage", "candidate_id"),
     )
 

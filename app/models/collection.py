@@ -72,12 +72,13 @@ class Image(SQLModel, table=True):
     __table_args__ = (
         UniqueConstraint("source_file_id", "category", "box_x", "box_y", "box_width", "box_height"),
         Index(None, "category", "stage"),
+        Index(None, "source_id", "category"),
         Index(None, "stage", "id"),
     )
 
     id: int | None = Field(default=None, primary_key=True)
     source_file_id: int = Field(foreign_key="source_file.id")
-    source_id: int = Field(foreign_key="source.id", index=True)
+    source_id: int = Field(foreign_key="source.id")
     category: str = Field(max_length=20)
     resized_width: int | None = None
     resized_height: int | None = None

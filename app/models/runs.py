@@ -55,6 +55,7 @@ class WorkItem(SQLModel, table=True):
         Index(None, "state", "queue", "priority", "id"),
         Index(None, "state", "lease_until"),
         Index(None, "run_id", "state", "finished_at"),
+        Index(None, "run_id", "kind", "state", "seconds"),
     )
 
     id: int | None = Field(default=None, primary_key=True)

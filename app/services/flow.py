@@ -45,11 +45,7 @@ def start_pipeline(
     ``method`` is the generator whose candidates may reach review (None: each category's default); with ``compare`` the
     other generators make candidates too, for comparison only.
     """
-    for category in categories:
-        if category not in CATEGORIES:
-            raise GgtError(f"There is no category {category!r}; choose from {', '.join(CATEGORIES)}.")
-    if method is not None and method not in GENERATORS:
-        raise GgtError(f"There is no method {method!r}; choose from {', '.join(GENERATORS)}.")
+    check_choice(categories, method)
     what = ", ".join(CATEGORIES[c].title for c in categories) or (f"{len(image_ids)} images" if image_ids else "all images")
     params = {
         "categories": list(categories),
@@ -63,6 +59,15 @@ def start_pipeline(
     assert run.id is not None
     jobs.add_items(session, run.id, [_plan_item(0)])
     return run
+
+
+def check_choice(categories: Sequence[str], method: str | None) -> None:
+    """Raise GgtError, with what there is, for a category or method that does not exist."""
+    for category in categories:
+        if category not in CATEGORIES:
+            raise GgtError(f"There is no category {category!r}; choose from {', '.join(CATEGORIES)}.")
+    if method is not None and method not in GENERATORS:
+        raise GgtError(f"There is no method {method!r}; choose from {', '.join(GENERATORS)}.")
 
 
 def _plan_item(after: int) -> NewItem:
@@ -85,11 +90,12 @@ def plan_window(session: Session, run_id: int, after: int) -> int:
     images = session.exec(query).all()
     if not images:
         return 0
-    tried = _tried(session, [i.id for i in images])
+    tried = _tried(session, [i.id for i in images], chosen_only=False)
+    chosen_before = _tried(session, [i.id for i in images], chosen_only=True)
     items: list[NewItem] = []
     for image in images:
         chosen = run.params["method"] or CATEGORIES[image.category].default_method
-        fresh = (chosen, recipe_hash(first_recipe(chosen, image.category))) not in tried.get(image.id, set())
+        fresh = (chosen, recipe_hash(first_recipe(chosen, image.category))) not in chosen_before.get(image.id, set())
         if image.stage == Stage.COLLECTED or (image.stage in REOPENED and fresh):
             items.append(generate_item(image, chosen, first_recipe(chosen, image.category), chosen=True))
         if run.params["compare"]:
@@ -104,15 +110,20 @@ def plan_window(session: Session, run_id: int, after: int) -> int:
     return len(images)
 
 
-def _tried(session: Session, image_ids: Sequence[int | None]) -> dict[int | None, set[tuple[str, str]]]:
-    """Per image, the (generator, recipe hash) of every candidate it already has."""
-    rows = session.exec(
+def _tried(
+    session: Session, image_ids: Sequence[int | None], *, chosen_only: bool
+) -> dict[int | None, set[tuple[str, str]]]:
+    """Per image, the (generator, recipe hash) of every candidate it already has, or only of those chosen for review."""
+    query = (
         select(Candidate.image_id, Method.generator, Candidate.recipe_hash)
         .join(Method, col(Method.id) == col(Candidate.method_id))
         .where(col(Candidate.image_id).in_(image_ids))
     )
+    if chosen_only:
+        query = query.join(CandidateSummary, col(CandidateSummary.candidate_id) == col(Candidate.id))
+        query = query.where(col(CandidateSummary.chosen).is_(True))
     tried: dict[int | None, set[tuple[str, str]]] = {}
-    for image_id, generator, digest in rows:
+    for image_id, generator, digest in session.exec(query):
         tried.setdefault(image_id, set()).add((generator, digest))
     return tried
 

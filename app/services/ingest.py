@@ -9,6 +9,7 @@ import os
 from collections.abc import Iterable, Iterator, Mapping
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass
+from datetime import timedelta
 from pathlib import Path
 from typing import Any, Literal
 
@@ -266,6 +267,20 @@ def finish_ingest(session: Session, run_id: int) -> dict[str, Any]:
         run.state, run.finished_at = RunState.FINISHED, utcnow()
     session.add(run)
     return full
+
+
+def close_abandoned(session: Session) -> None:
+    """Close ingest runs whose browser went away: nothing new for half an hour."""
+    horizon = utcnow() - timedelta(minutes=30)
+    fresh = select(WorkItem.run_id).where(col(WorkItem.kind) == "ingest", col(WorkItem.finished_at) > horizon)
+    abandoned = select(Run.id).where(
+        col(Run.kind) == "ingest",
+        col(Run.state) == RunState.RUNNING,
+        col(Run.created_at) < horizon,
+        col(Run.id).not_in(fresh),
+    )
+    for run_id in session.exec(abandoned).all():
+        finish_ingest(session, run_id or 0)
 
 
 # --- a whole folder -------------------------------------------------------------------------------------------------

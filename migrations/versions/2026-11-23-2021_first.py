@@ -202,7 +202,7 @@ def upgrade() -> None:
     )
     op.create_index(op.f("ix_image_category_stage"), "image", ["category", "stage"])
     op.create_index(op.f("ix_image_pixel_sha256"), "image", ["pixel_sha256"])
-    op.create_index(op.f("ix_image_source_id"), "image", ["source_id"])
+    op.create_index(op.f("ix_image_source_id_category"), "image", ["source_id", "category"])
     op.create_index(op.f("ix_image_stage_id"), "image", ["stage", "id"])
 
     op.create_table(
@@ -238,6 +238,7 @@ def upgrade() -> None:
         sa.UniqueConstraint("run_id", "key", name=op.f("uq_work_item_run_id_key")),
     )
     op.create_index(op.f("ix_work_item_run_id_state_finished_at"), "work_item", ["run_id", "state", "finished_at"])
+    op.create_index(op.f("ix_work_item_run_id_kind_state_seconds"), "work_item", ["run_id", "kind", "state", "seconds"])
     op.create_index(op.f("ix_work_item_state_lease_until"), "work_item", ["state", "lease_until"])
     op.create_index(op.f("ix_work_item_state_queue_priority_id"), "work_item", ["state", "queue", "priority", "id"])
 
@@ -308,6 +309,8 @@ def upgrade() -> None:
     )
     op.create_index(op.f("ix_candidate_summary_category_stage"), "candidate_summary", ["category", "stage"])
     op.create_index(op.f("ix_candidate_summary_image_id"), "candidate_summary", ["image_id"])
+    op.create_index(op.f("ix_candidate_summary_attempt_stage_chosen"), "candidate_summary", ["attempt", "stage", "chosen"])
+    op.create_index(op.f("ix_candidate_summary_method_id_image_id"), "candidate_summary", ["method_id", "image_id"])
     op.create_index(op.f("ix_candidate_summary_method_id_stage"), "candidate_summary", ["method_id", "stage"])
     op.create_index(op.f("ix_candidate_summary_stage_candidate_id"), "candidate_summary", ["stage", "candidate_id"])
 

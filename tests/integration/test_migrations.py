@@ -40,13 +40,18 @@ def tables(url: str) -> set[str]:
         engine.dispose()
 
 
+@pytest.mark.filterwarnings("ignore:Skipped unsupported reflection of expression-based index")
 def test_up_agrees_with_the_models_and_down_leaves_nothing(empty_url: str) -> None:
     assert not migrate.current_is_head(empty_url)
     migrate.upgrade(empty_url)
     assert migrate.current_is_head(empty_url)
     engine = make_engine(empty_url)
     with engine.connect() as connection:
-        context = MigrationContext.configure(connection, opts={"compare_type": True})
+        opts = {
+            "compare_type": True,
+            "include_object": lambda _item, name, *_: not (name or "").startswith(migrate.METRIC_INDEX),
+        }
+        context = MigrationContext.configure(connection, opts=opts)
         assert compare_metadata(context, SQLModel.metadata) == []
     engine.dispose()
     migrate.upgrade(empty_url)  # again: nothing to do
