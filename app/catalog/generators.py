@@ -126,8 +126,9 @@ GENERATORS: dict[str, GeneratorSpec] = {
         ),
         GeneratorSpec(
             key="local-derain",
-            title="Rain layer separation",
-            reference="Xu, Zhao, Liu, Tang: Removing Rain and Snow in a Single Image Using Guided Filter, CSAE 2012",
+            title="Rain streak detection and inpainting",
+            reference="Telea: An Image Inpainting Technique Based on the Fast Marching Method, "
+            "Journal of Graphics Tools 2004 (streaks found by a top-hat detector of our own)",
             target="workers.generators.derain:Derain",
             params={
                 "strength": 1.0,
@@ -142,9 +143,9 @@ GENERATORS: dict[str, GeneratorSpec] = {
         ),
         GeneratorSpec(
             key="local-desnow",
-            title="Snow layer separation",
-            reference="Zheng, Liao, Guo, Fu, Ding: Single-Image-Based Rain and Snow Removal Using Multi-guided Filter, "
-            "ICONIP 2013",
+            title="Snowflake detection and inpainting",
+            reference="Telea: An Image Inpainting Technique Based on the Fast Marching Method, "
+            "Journal of Graphics Tools 2004 (flakes found by a top-hat detector of our own)",
             target="workers.generators.desnow:Desnow",
             params={
                 "strength": 1.0,
@@ -159,7 +160,7 @@ GENERATORS: dict[str, GeneratorSpec] = {
             key="local-scratch",
             title="Scratch detection and inpainting",
             reference="Telea: An Image Inpainting Technique Based on the Fast Marching Method, "
-            "Journal of Graphics Tools 2004",
+            "Journal of Graphics Tools 2004 (scratches found by a top-hat detector of our own)",
             target="workers.generators.scratch:ScratchInpainting",
             params={
                 "strength": 1.0,
@@ -172,8 +173,8 @@ GENERATORS: dict[str, GeneratorSpec] = {
         GeneratorSpec(
             key="local-rl",
             title="Richardson-Lucy deconvolution",
-            reference="Dey et al.: Richardson-Lucy Algorithm with Total Variation Regularization, Microscopy Research and "
-            "Technique 2006",
+            reference="Dey et al.: Richardson-Lucy Algorithm with Total Variation Regularization for 3D Confocal Microscope "
+            "Deconvolution, Microscopy Research and Technique 2006",
             target="workers.generators.richardson_lucy:RichardsonLucy",
             params={
                 "strength": 1.0,

@@ -37,6 +37,7 @@ NAV = (
     NavItem("Dashboard", "/"),
     NavItem("Images", "/images"),
     NavItem("Review", "/review"),
+    NavItem("Ingest", "/ingest", "Run", (Role.ADMIN, Role.RESEARCHER)),
     NavItem("Runs", "/runs", "Run"),
     NavItem("People", "/people", "Run", (Role.ADMIN,)),
     NavItem("Settings", "/settings", "Run", (Role.ADMIN,)),

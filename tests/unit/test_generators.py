@@ -1,6 +1,8 @@
 """The nine local methods: if these fail, people verify pairs that are shifted, discoloured or not reproducible."""
 
 import importlib
+import subprocess
+import sys
 from functools import cache
 
 import cv2
@@ -14,8 +16,9 @@ from app.catalog.generators import GENERATORS
 from workers.generators.base import Generator, Request, Rgb
 from workers.generators.filters import noise_sigma
 from workers.generators.finish import finish
+from workers.generators.grain import add_grain
 
-CLASSICAL = [key for key in GENERATORS if key != "local-realesrgan"]
+CLASSICAL = [key for key in GENERATORS if key not in ("local-realesrgan", "local-srmd")]
 KNOBS = {"strength", "keep_color", "keep_detail"}
 Float = NDArray[np.float32]
 
@@ -152,7 +155,7 @@ def test_strength_runs_from_nothing_upwards(key: str) -> None:
     assert effect[0] < effect[1] < effect[2], effect
 
 
-@pytest.mark.parametrize("key", ["local-nlm", "local-wavelet"])
+@pytest.mark.parametrize("key", ["local-nlm", "local-srmd"])
 def test_denoisers_come_nearer_to_the_clean_photograph(key: str) -> None:
     clean = photo("astronaut")[:256, 100:356]
     noisy = to_rgb(clean + np.random.default_rng(4).normal(0, 0.06, clean.shape).astype(np.float32))
@@ -229,6 +232,54 @@ def test_real_esrgan_keeps_no_memory_of_earlier_images() -> None:
     first = restore("local-realesrgan", a, "general_mixed")
     restore("local-realesrgan", b, "general_mixed")
     np.testing.assert_array_equal(restore("local-realesrgan", a, "general_mixed"), first)
+
+
+@pytest.mark.parametrize("key", ["local-srmd", "local-realesrgan"])
+def test_a_worker_does_not_grow_with_the_images_it_restores(key: str) -> None:
+    """Sizes differ, as a folder's do: the network's own tile must not, or each new size takes memory for good."""
+    script = f"""
+import resource
+import numpy as np
+import {GENERATORS[key].target.split(":")[0]} as module
+from app.catalog.generators import GENERATORS
+def now():
+    with open("/proc/self/statm") as f:
+        return int(f.read().split()[1]) * resource.getpagesize() / 2**20
+base = now()
+method = module.{GENERATORS[key].target.split(":")[1]}()
+params = GENERATORS["{key}"].params_for("general_mixed")
+seen = []
+for side in (96, 40, 88, 64, 120, 100, 72):
+    method.restore(np.random.default_rng(side).integers(0, 256, (side, side + 8, 3), dtype=np.uint8), "general_mixed", params)
+    seen.append(now())
+peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 2**10
+print(base, seen[1], seen[-1], peak)
+"""
+    done = subprocess.run([sys.executable, "-c", script], check=True, capture_output=True, text=True, timeout=300)
+    base, early, late, peak = (float(value) for value in done.stdout.split())
+    assert late - early < 60, "memory grows from image to image"
+    assert peak - base < 700, "one worker takes too much memory"
+
+
+def test_grain_differs_between_images_and_spares_black_white_and_flat_areas() -> None:
+    a, b = photo("chelsea")[:96, :96], photo("coffee")[:96, :96]
+    added = [add_grain(image, image, 3.0) - image for image in (a, b)]
+    assert 1 < 255 * float(added[0].std()) < 3.5
+    assert abs(float(np.corrcoef(added[0].ravel(), added[1].ravel())[0, 1])) < 0.1, "a network would learn one fixed pattern"
+    for level in (0.0, 0.5, 1.0):
+        flat = np.full((64, 64, 3), level, np.float32)
+        np.testing.assert_array_equal(add_grain(flat, flat, 3.0), flat)
+
+
+def test_tiles_leave_no_seams() -> None:
+    lq = to_rgb(photo("chelsea")[40:200, 80:420])
+    plain = {"grain": 0.0, "sharpen": 0.0, "detail": 0.0, "keep_color": 0.0}
+    whole, part = (
+        restore("local-srmd", lq, "general_mixed", plain),
+        restore("local-srmd", lq[:, 60:], "general_mixed", plain),
+    )
+    # The second image's tiles lie 30 network pixels off, so a seam of one falls inside a tile of the other.
+    assert np.abs(whole[:, 100:].astype(int) - part[:, 40:]).max() <= 6
 
 
 def test_keep_detail_of_one_gives_the_lq_back() -> None:

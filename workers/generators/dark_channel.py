@@ -1,7 +1,8 @@
 """Dehazing with the dark channel prior.
 
 K. He, J. Sun, X. Tang: Single Image Haze Removal Using Dark Channel Prior, CVPR 2009 (TPAMI 2011), transmission refined
-by their guided filter (TPAMI 2013).
+by their guided filter (ECCV 2010, TPAMI 2013). Ours: the air light is the mean of the brightest dark-channel pixels instead
+of the brightest of them and may be drawn towards grey, and some of the lost brightness is given back.
 """
 
 from collections.abc import Mapping

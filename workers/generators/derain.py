@@ -1,8 +1,9 @@
-"""Rain removal by separating a rain layer from the bright high frequencies.
+"""Rain removal: streaks are detected and inpainted.
 
-J. Xu, W. Zhao, P. Liu, X. Tang: Removing rain and snow in a single image using guided filter, CSAE 2012 (rain is the
-bright part of the high frequencies, and colourless); streaks are told from texture by shape and common direction, after
-Y.-T. Kim et al.: Single-image deraining using an adaptive nonlocal means filter, ICIP 2013.
+Filling is A. Telea: An Image Inpainting Technique Based on the Fast Marching Method, Journal of Graphics Tools 2004;
+bright narrow structure is found by the white top-hat of mathematical morphology (F. Meyer; J. Serra: Image Analysis and
+Mathematical Morphology, 1982). The rest of the detector is ours and from no paper: the least colour channel, means along
+line elements, one common direction, and the limits that tell streaks from cloth, bars and foliage.
 """
 
 from collections.abc import Mapping

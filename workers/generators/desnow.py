@@ -1,7 +1,9 @@
-"""Snow removal by separating a layer of bright, colourless, small flakes.
+"""Snow removal: flakes are detected and inpainted.
 
-X. Zheng, Y. Liao, W. Guo, X. Fu, X. Ding: Single-Image-Based Rain and Snow Removal Using Multi-guided Filter, ICONIP
-2013: flakes stand out as bright high frequencies. Here what lies behind them is filled from around (Telea 2004).
+Filling is A. Telea: An Image Inpainting Technique Based on the Fast Marching Method, Journal of Graphics Tools 2004;
+bright small structure is found by the white top-hat of mathematical morphology (F. Meyer; J. Serra: Image Analysis and
+Mathematical Morphology, 1982). The rest of the detector is ours and from no paper: the least colour channel, the contrast
+to the structures around, and the limits on a flake's size and shape.
 """
 
 from collections.abc import Mapping

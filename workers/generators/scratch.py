@@ -1,8 +1,9 @@
 """Scratch and crack removal.
 
-Detection of thin bright lines by a morphological top-hat averaged along line elements (after A. Kokaram: Motion Picture
-Restoration, Springer 1998), filling by A. Telea: An Image Inpainting Technique Based on the
-Fast Marching Method, Journal of Graphics Tools 2004, then non-local means against grain.
+Filling is A. Telea: An Image Inpainting Technique Based on the Fast Marching Method, Journal of Graphics Tools 2004, then
+non-local means against grain. Thin bright lines are found by the white top-hat of mathematical morphology (F. Meyer;
+J. Serra: Image Analysis and Mathematical Morphology, 1982) and hysteresis (J. Canny, TPAMI 1986); the means along line
+elements and the limits on size, brightness and colour are ours.
 """
 
 from collections.abc import Mapping
