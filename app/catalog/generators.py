@@ -54,10 +54,12 @@ GENERATORS: dict[str, GeneratorSpec] = {
                 "noise_floor": 3.0,
                 "detail": 0.3,
                 "sharpen": 1.0,
-                "grain": 3.0,
+                "grain": 2.0,
                 "scratch_margin": 0.0,
             },
-            category_params={"old_photo": {"scratch_margin": 0.1}},
+            category_params={
+                "old_photo": {"scratch_margin": 0.1, "noise_floor": 4.5, "sharpen": 0.4, "detail": 0.2, "grain": 2.8}
+            },
         ),
         GeneratorSpec(
             key="local-realesrgan",

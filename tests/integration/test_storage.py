@@ -11,7 +11,7 @@ import fsspec
 import pytest
 
 from app.config import settings
-from app.db import reading, unit_of_work
+from app.db import unit_of_work
 from app.errors import NotFound
 from app.models import Image
 from app.services import doctor
@@ -143,22 +143,17 @@ def test_only_old_files_that_no_row_names_are_collected() -> None:
 @pytest.mark.usefixtures("database")
 @on_sqlite
 def test_a_file_that_two_rows_share_outlives_the_withdrawal_of_one() -> None:
+    shared = storage().put(b"a master of both")
     with unit_of_work() as session:
-        first, second = factories.make_image(session), factories.make_image(session)
-        own = second.master_sha256
-        second.master_sha256 = shared = first.master_sha256
-    for sha256, _ in list(storage().listing()):
-        age(sha256)
-    with unit_of_work() as session:
-        session.delete(session.get_one(Image, first.id))
-    files_check(collect=True)
-    assert storage().path(shared)
-    assert storage().path(own) is None or own in doctor_named()
-
-
-def doctor_named() -> set[str]:
-    with reading() as session:
-        return doctor.referenced_files(session)
+        images = [factories.make_image(session), factories.make_image(session)]
+        for image in images:
+            image.master_sha256 = shared
+    for withdrawn, kept in zip(images, (True, False), strict=True):
+        age(shared)
+        with unit_of_work() as session:
+            session.delete(session.get_one(Image, withdrawn.id))
+        files_check(collect=True)
+        assert (storage().path(shared) is not None) == kept
 
 
 @pytest.mark.usefixtures("database")
@@ -171,7 +166,7 @@ def test_a_lost_file_is_found_out() -> None:
     assert "1 missing" in check.told
 
 
-def test_the_storage_is_where_the_settings_say(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_the_storage_is_where_the_settings_say() -> None:
     assert isinstance(storage(), LocalStorage)
     storage().put(DATA)
     assert (settings().data_dir / "files" / KEY[:2] / KEY[2:4] / KEY).read_bytes() == DATA

@@ -250,7 +250,8 @@ method = module.{GENERATORS[key].target.split(":")[1]}()
 params = GENERATORS["{key}"].params_for("general_mixed")
 seen = []
 for side in (96, 40, 88, 64, 120, 100, 72):
-    method.restore(np.random.default_rng(side).integers(0, 256, (side, side + 8, 3), dtype=np.uint8), "general_mixed", params)
+    lq = np.random.default_rng(side).integers(0, 256, (side, side + 8, 3), dtype=np.uint8)
+    method.restore(lq, "general_mixed", params)
     seen.append(now())
 peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 2**10
 print(base, seen[1], seen[-1], peak)

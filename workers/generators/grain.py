@@ -25,9 +25,9 @@ def add_grain(restored: Image, lq: Image, level: float) -> Image:
     """
     if level <= 0:
         return restored
-    rng = np.random.default_rng(zlib.crc32(np.ascontiguousarray(lq)))
-    pattern = cv2.GaussianBlur(rng.standard_normal(lq.shape[:2], np.float32), (0, 0), FINENESS)
-    pattern *= level / 255 / max(float(pattern.std()), 1e-6)
+    rng = np.random.default_rng(zlib.crc32(lq.tobytes()))
+    pattern = np.asarray(cv2.GaussianBlur(rng.standard_normal(lq.shape[:2], np.float32), (0, 0), FINENESS), np.float32)
+    pattern = pattern * np.float32(level / 255 / max(float(pattern.std()), 1e-6))
     tone = np.clip(luma(restored), 0, 1)
     grey = luma(lq)
     local = cv2.absdiff(grey, cv2.GaussianBlur(grey, (0, 0), 2.0, borderType=cv2.BORDER_REFLECT))

@@ -32,7 +32,8 @@ class Srmd(LocalMethod):
     ``noise_floor`` (8-bit levels). What is ours and not of the paper: the halving, ``scratch_margin`` (above 0, scratches
     are filled first, see :mod:`workers.generators.scratch`), ``detail`` (0..1, the share of the LQ's finest structure
     that returns), ``sharpen`` (amount of unsharp masking of radius 1.2 px, times strength) and ``grain`` (8-bit levels,
-    see :mod:`workers.generators.grain`). ``strength`` below 1 also mixes.
+    see :mod:`workers.generators.grain`). ``detail`` and ``sharpen`` fade as the noise exceeds the floor, since they would
+    bring it back. ``strength`` below 1 also mixes.
     """
 
     def __init__(self) -> None:
@@ -45,14 +46,15 @@ class Srmd(LocalMethod):
         source = fill_scratches(image, margin / strength) if margin > 0 else image
         half = (-(-width // SHRINK), -(-height // SHRINK))
         small = np.asarray(cv2.resize(source, half, interpolation=cv2.INTER_AREA), np.float32)
-        noise = strength * max(params["noise_gain"] * noise_sigma(luma(small)), params["noise_floor"] / 255)
-        told = np.array([*NARROW, min(noise, HIGHEST)], np.float32)
+        measured, least = params["noise_gain"] * noise_sigma(luma(small)), params["noise_floor"] / 255
+        told = np.array([*NARROW, min(strength * max(measured, least), HIGHEST)], np.float32)
         maps = np.broadcast_to(told[:, None, None], (len(told), *small.shape[:2]))
         large = self._net.enlarge(np.concatenate([small.transpose(2, 0, 1), maps])).transpose(1, 2, 0)
         # An odd side was stretched to the next even number; resizing brings it back without a shift.
         clean = np.asarray(cv2.resize(large, (width, height), interpolation=cv2.INTER_LINEAR), np.float32)
-        clean = clean + params["detail"] * (_fine(source) - _fine(clean))
-        sharp = clean + params["sharpen"] * strength * _fine(clean)
+        quiet = min(1.0, least / max(measured, 1e-6))
+        clean = clean + quiet * params["detail"] * (_fine(source) - _fine(clean))
+        sharp = clean + quiet * params["sharpen"] * strength * _fine(clean)
         finished = add_grain(np.asarray(sharp, np.float32), image, params["grain"])
         return np.asarray(image + min(strength, 1.0) * (finished - image), np.float32)
 

@@ -1,0 +1,75 @@
+"""Stand-ins for what is slow or random in the flow, and a worker without processes."""
+
+from collections.abc import Mapping, Sequence
+
+import cv2
+import numpy as np
+from numpy.typing import NDArray
+
+from app import jobs
+from app.config import settings
+from app.db import unit_of_work
+from app.domain.aspects import ASPECTS, Aspect, Decision
+from app.errors import GenerationError
+from workers import runtime
+from workers.generators.base import Output, Request
+from workers.judges.base import Judgement
+from workers.metrics.engine import Scored
+
+Pixels = NDArray[np.uint8]
+
+
+class ScriptedEngine:
+    """Scores by the roughness of the pixels: less noise is better, or with ``praises_noise`` the other way round."""
+
+    def __init__(self, *, praises_noise: bool = False) -> None:
+        self.sign = -1 if praises_noise else 1
+        self.calls = 0
+
+    def score(self, key: str, images: Sequence[Pixels], references: Sequence[Pixels] | None = None) -> list[Scored]:
+        self.calls += len(images)
+        return [Scored(self.sign * float(cv2.Laplacian(image, cv2.CV_64F).std())) for image in images]
+
+
+class ScriptedJudge:
+    """Gives the decisions it was told, then accepts. A rejection names ``failing``."""
+
+    def __init__(self, *decisions: Decision, failing: Aspect = "restoration_quality") -> None:
+        self.decisions = list(decisions)
+        self.failing = failing
+
+    def judge(self, lq: Pixels, hq: Pixels, category: str) -> Judgement:
+        decision: Decision = self.decisions.pop(0) if self.decisions else "accept"
+        scores = dict.fromkeys(ASPECTS, 95)
+        if decision == "reject":
+            scores[self.failing] = 40
+        return Judgement(scores, dict.fromkeys(ASPECTS, "as the test says"), decision, "{}")
+
+
+class CountingGenerator:
+    """Blurs a little, by ``strength``; counts its calls and fails while ``broken``."""
+
+    def __init__(self) -> None:
+        self.requests: list[Mapping[str, float]] = []
+        self.broken = ""
+
+    def generate(self, request: Request) -> Output:
+        self.requests.append(request.params)
+        if self.broken:
+            raise GenerationError(self.broken)
+        blurred = cv2.GaussianBlur(request.lq, (0, 0), request.params["strength"])
+        return Output(pixels=np.asarray(blurred, np.uint8))
+
+
+def drain() -> int:
+    """Work until nothing is left to do. Returns how many items were worked on."""
+    worked = 0
+    while batch := sum(runtime.work_once(queue) for queue in jobs.QUEUES):
+        worked += batch
+    return worked
+
+
+def claim(queue: str, owner: str) -> list[jobs.Lease]:
+    """Take items as another worker would."""
+    with unit_of_work() as session:
+        return jobs.claim(session, queue, owner, settings().lease_seconds)
