@@ -14,7 +14,7 @@ from rich.markup import escape
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 from sqlmodel import col, func, select
 
-from app import jobs
+from app import jobs, messages
 from app.config import settings
 from app.db import reading, unit_of_work
 from app.errors import GgtError
@@ -157,7 +157,7 @@ def status() -> dict[str, Any]:
     with reading() as session:
         stages = session.exec(select(Image.stage, func.count()).group_by(col(Image.stage))).all()
         runs = session.exec(select(Run).where(col(Run.state) == RunState.RUNNING).order_by(col(Run.id))).all()
-        waiting = {queue: jobs.waiting_count(session, queue) for queue in jobs.QUEUES}
+        waiting = {queue: jobs.waiting_count(session, queue) for queue in messages.QUEUES}
         sources = session.exec(select(func.count()).select_from(Source)).one()
     return {
         "running": is_running(),

@@ -19,7 +19,7 @@ from types import FrameType, TracebackType
 
 from redis.exceptions import RedisError
 
-from app import jobs, migrate
+from app import jobs, messages, migrate
 from app.config import settings
 from app.db import unit_of_work
 from app.errors import GgtError
@@ -193,7 +193,7 @@ class Supervisor:
     def _wait_for_redis(self) -> None:
         for _ in range(100):
             try:
-                jobs.redis_client().ping()
+                messages.redis_client().ping()
                 return
             except (RedisError, OSError):
                 self.tend()

@@ -16,7 +16,7 @@ from fastapi.testclient import TestClient
 from pwdlib import PasswordHash
 from pwdlib.hashers.argon2 import Argon2Hasher
 
-from app import db, jobs, security
+from app import db, messages, security
 from app.config import settings
 from app.main import create_app
 from app.models import Role
@@ -82,7 +82,7 @@ def forget() -> None:
     """Drop what a process keeps for its life: settings, engine, storage, the connections to Redis."""
     if db.engine.cache_info().currsize:
         db.engine().dispose()
-    for cached in (settings, db.engine, storage, jobs.celery_app, jobs.redis_client):
+    for cached in (settings, db.engine, storage, messages.celery_app, messages.redis_client):
         cached.cache_clear()
 
 
@@ -161,7 +161,7 @@ def redis(redis_server: str, database: str, monkeypatch: pytest.MonkeyPatch) -> 
     """The settings point at the real Redis, emptied."""
     monkeypatch.setenv("GGT_REDIS_URL", redis_server)
     forget()
-    jobs.redis_client().flushall()
+    messages.redis_client().flushall()
     return redis_server
 
 

@@ -4,12 +4,12 @@ import logging
 
 from celery import signals
 
-from app import db, jobs
+from app import db, jobs, messages
 from app.db import unit_of_work
 from app.services import ingest
 from workers import runtime
 
-app = jobs.celery_app()
+app = messages.celery_app()
 log = logging.getLogger("ggt.worker")
 
 
@@ -17,7 +17,7 @@ log = logging.getLogger("ggt.worker")
 def work(queue: str) -> None:
     """There may be work on ``queue``: do one batch of it."""
     if runtime.work_once(queue):
-        jobs.wake(queue)
+        messages.wake(queue)
 
 
 @app.task(name="ggt.sweep")

@@ -11,7 +11,7 @@ from sqlalchemy import text
 from sqlalchemy.exc import SQLAlchemyError
 from sqlmodel import Session, SQLModel, select
 
-from app import jobs, migrate
+from app import messages, migrate
 from app.config import settings
 from app.db import reading
 from app.services.weights import weights_status
@@ -69,7 +69,7 @@ def _database() -> Check:
 
 def _redis() -> Check:
     try:
-        jobs.redis_client().ping()
+        messages.redis_client().ping()
         return Check("redis", True, "answers")
     except (RedisError, OSError):
         return Check("redis", False, "does not answer; it runs while `ggt up` does")

@@ -5,7 +5,7 @@ Every role dependency goes through :func:`signed_in`, so no route can forget the
 
 from collections.abc import Iterator
 from dataclasses import dataclass
-from typing import Annotated, Literal
+from typing import Annotated
 
 from fastapi import Depends, Request
 from sqlmodel import Session
@@ -15,7 +15,7 @@ from app.errors import NotAllowed
 from app.models import Role
 from app.security import csrf_matches, csrf_token, hash_token
 from app.services import people
-from app.web.errors import SignInNeeded
+from app.web.viewer import SignInNeeded, Viewer
 
 COOKIE = "ggt_session"
 TOKEN_PATHS = ("/api/", "/files/")
@@ -36,18 +36,6 @@ def _writing() -> Iterator[Session]:
 # scope="function" ends the session, and so commits, before the response leaves: the next request sees the change.
 Reader = Annotated[Session, Depends(_reading, scope="function")]
 Writer = Annotated[Session, Depends(_writing, scope="function")]
-
-
-@dataclass(frozen=True)
-class Viewer:
-    """The person who is asking. ``csrf`` is empty for API tokens, which need none."""
-
-    user_id: int
-    name: str
-    email: str
-    role: Role
-    csrf: str
-    via: Literal["session", "token"]
 
 
 def identify(request: Request) -> Viewer | None:

@@ -19,12 +19,6 @@ from app.web.templating import render
 logger = logging.getLogger(__name__)
 
 
-class SignInNeeded(GgtError):
-    """Nobody is signed in, or the sign-in has ended."""
-
-    status = 401
-
-
 @dataclass(frozen=True)
 class ErrorPage:
     """``next`` is the local path to come back to after signing in, or empty where that does not help."""

@@ -16,7 +16,7 @@ from markupsafe import Markup
 from app.models import Role, utcnow
 
 if TYPE_CHECKING:
-    from app.web.deps import Viewer
+    from app.web.viewer import Viewer
 
 ROOT = Path(__file__).resolve().parents[2]
 TEMPLATES = ROOT / "templates"

@@ -13,8 +13,8 @@ from jinja2 import UndefinedError
 import app.web.pages
 from app.models import Role
 from app.web import errors
-from app.web.deps import Viewer
 from app.web.templating import STATIC, TEMPLATES, environment, html
+from app.web.viewer import Viewer
 
 VIEWERS = [Viewer(1, "Ada <b>", "ada@example.org", role, "c5rf", "session") for role in Role]
 

@@ -6,7 +6,7 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from app import jobs
+from app import jobs, messages
 from app.config import settings
 from app.db import unit_of_work
 from app.domain.aspects import ASPECTS, Aspect, Decision
@@ -23,12 +23,12 @@ class ScriptedEngine:
     """Scores by the roughness of the pixels: less noise is better, or with ``praises_noise`` the other way round."""
 
     def __init__(self, *, praises_noise: bool = False) -> None:
-        self.sign = -1 if praises_noise else 1
+        self.scale = -100 if praises_noise else 100
         self.calls = 0
 
     def score(self, key: str, images: Sequence[Pixels], references: Sequence[Pixels] | None = None) -> list[Scored]:
         self.calls += len(images)
-        return [Scored(self.sign * float(cv2.Laplacian(image, cv2.CV_64F).std())) for image in images]
+        return [Scored(self.scale * float(cv2.Laplacian(image, cv2.CV_64F).std())) for image in images]
 
 
 class ScriptedJudge:
@@ -64,7 +64,7 @@ class CountingGenerator:
 def drain() -> int:
     """Work until nothing is left to do. Returns how many items were worked on."""
     worked = 0
-    while batch := sum(runtime.work_once(queue) for queue in jobs.QUEUES):
+    while batch := sum(runtime.work_once(queue) for queue in messages.QUEUES):
         worked += batch
     return worked
 

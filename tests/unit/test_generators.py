@@ -149,7 +149,7 @@ def test_odd_small_flat_and_black_images_come_back_whole(key: str, name: str) ->
 def test_strength_runs_from_nothing_upwards(key: str) -> None:
     category = next((c.key for c in CATEGORIES.values() if c.default_method == key), "general_mixed")
     rng = np.random.default_rng(3)
-    lq = to_rgb(with_flakes(photo("astronaut")[:160, 120:280]) * 0.6 + rng.normal(0, 0.02, (160, 160, 1)).astype(np.float32))
+    lq = to_rgb(with_flakes(photo("astronaut")[:136, 130:266]) * 0.6 + rng.normal(0, 0.02, (136, 136, 1)).astype(np.float32))
     np.testing.assert_array_equal(restore(key, lq, category, {"strength": 0.0}), lq)
     effect = [np.abs(restore(key, lq, category, {"strength": s}).astype(int) - lq).mean() for s in (0.05, 0.5, 1.0)]
     assert effect[0] < effect[1] < effect[2], effect
@@ -218,7 +218,7 @@ def test_richardson_lucy_sharpens_towards_the_truth() -> None:
 
 
 def test_real_esrgan_stays_aligned_and_keeps_colour() -> None:
-    clean = photo("astronaut")[:192, 130:322]
+    clean = photo("astronaut")[:136, 140:276]
     noise = np.random.default_rng(5).normal(0, 0.04, clean.shape).astype(np.float32)
     lq = to_rgb(blur(to_rgb(clean), 1.5) / np.float32(255) + noise)
     restored = restore("local-realesrgan", lq, "general_mixed")
@@ -249,15 +249,16 @@ base = now()
 method = module.{GENERATORS[key].target.split(":")[1]}()
 params = GENERATORS["{key}"].params_for("general_mixed")
 seen = []
-for side in (96, 40, 88, 64, 120, 100, 72):
+for side in (120, 40, 96, 64) * 2 + (72, 104):
     lq = np.random.default_rng(side).integers(0, 256, (side, side + 8, 3), dtype=np.uint8)
     method.restore(lq, "general_mixed", params)
     seen.append(now())
 peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 2**10
-print(base, seen[1], seen[-1], peak)
+print(base, max(seen[:4]), max(seen[4:]), peak)
 """
     done = subprocess.run([sys.executable, "-c", script], check=True, capture_output=True, text=True, timeout=300)
     base, early, late, peak = (float(value) for value in done.stdout.split())
+    # The allocator wavers by some 50 MiB from image to image, so the highest of the first four is compared.
     assert late - early < 60, "memory grows from image to image"
     assert peak - base < 700, "one worker takes too much memory"
 

@@ -10,8 +10,9 @@ from sqlmodel import Session
 
 from app.models import ApiToken
 from app.services import people
-from app.web.deps import COOKIE, AnyViewer, Reader, Viewer, Writer
+from app.web.deps import COOKIE, AnyViewer, Reader, Writer
 from app.web.templating import render
+from app.web.viewer import Viewer
 
 router = APIRouter()
 

@@ -11,8 +11,9 @@ from sqlmodel import Session
 from app.config import settings
 from app.models import Invitation, Role, User
 from app.services import invitations, people
-from app.web.deps import Admin, Reader, Viewer, Writer
+from app.web.deps import Admin, Reader, Writer
 from app.web.templating import render
+from app.web.viewer import Viewer
 
 router = APIRouter(prefix="/people")
 

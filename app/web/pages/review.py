@@ -14,10 +14,11 @@ from app.domain.review import REASON_TITLES, Choice, Reason
 from app.models import new_token, utcnow
 from app.services import review, review_queue
 from app.services.review_queue import Filters, Locked, Progress
-from app.web.deps import Annotator, Viewer, Writer
+from app.web.deps import Annotator, Writer
 from app.web.errors import wants_json
 from app.web.pages.review_item import EXAMPLE_ITEM, ItemView, item_view
 from app.web.templating import duration, html, render
+from app.web.viewer import Viewer
 
 router = APIRouter(prefix="/review")
 
