@@ -253,7 +253,9 @@ for side in (120, 40, 96, 64) * 2 + (72, 104):
     lq = np.random.default_rng(side).integers(0, 256, (side, side + 8, 3), dtype=np.uint8)
     method.restore(lq, "general_mixed", params)
     seen.append(now())
-peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 2**10
+# Not ru_maxrss, which a child inherits from the process that forked it.
+with open("/proc/self/status") as f:
+    peak = next(int(line.split()[1]) for line in f if line.startswith("VmHWM")) / 2**10
 print(base, max(seen[:4]), max(seen[4:]), peak)
 """
     done = subprocess.run([sys.executable, "-c", script], check=True, capture_output=True, text=True, timeout=300)
