@@ -25,7 +25,7 @@ class Category:
 CATEGORIES: dict[str, Category] = {
     c.key: c
     for c in (
-        Category("general_mixed", "General mixed", "crop", "local-srmd"),
+        Category("general_mixed", "General mixed", "crop", "local-realesrgan"),
         Category("rain", "Rain", "resize_crop", "local-derain"),
         Category("haze", "Haze", "resize_crop", "local-dcp"),
         Category("snow", "Snow", "resize_crop", "local-desnow"),

@@ -54,11 +54,13 @@ GENERATORS: dict[str, GeneratorSpec] = {
                 "noise_floor": 3.0,
                 "detail": 0.3,
                 "sharpen": 1.0,
-                "grain": 2.0,
+                "texture": 0.0,
                 "scratch_margin": 0.0,
             },
+            # A wiped surface looks like wax: a third of the print's own surface stays. No grain is ever added, because
+            # it would end up in the training targets.
             category_params={
-                "old_photo": {"scratch_margin": 0.1, "noise_floor": 4.5, "sharpen": 0.4, "detail": 0.2, "grain": 2.8}
+                "old_photo": {"scratch_margin": 0.1, "noise_floor": 4.5, "sharpen": 0.4, "detail": 0.2, "texture": 0.35}
             },
         ),
         GeneratorSpec(
@@ -74,10 +76,10 @@ GENERATORS: dict[str, GeneratorSpec] = {
                 "shrink": 2.0,
                 "work_pixels": 41616.0,
                 "back_projection": 0.7,
-                "grain": 0.1,
+                "texture": 0.1,
                 "scratch_margin": 0.0,
             },
-            category_params={"old_photo": {"grain": 0.3, "scratch_margin": 0.1}},
+            category_params={"old_photo": {"texture": 0.3, "scratch_margin": 0.1}},
         ),
         GeneratorSpec(
             key="local-nlm",

@@ -52,6 +52,13 @@ def verified(category: str = "rain", undersized: bool = True) -> tuple[Image, in
         return image, decide(session, factories.make_candidate(session, image))
 
 
+def verdict(candidate: Candidate, decision: str, scores: dict[str, int]) -> Verdict:
+    return Verdict(
+        candidate_id=candidate.id or 0, judge="local-measure", version="1", scores=scores, decision=decision,
+        rule_decision=decision, raw="{}",
+    )  # fmt: skip
+
+
 def export(folder: Path, categories: tuple[str, ...] = (), full_size_only: bool = False) -> Exported:
     with reading() as session:
         return export_pairs(session, folder, categories=categories, full_size_only=full_size_only)
@@ -78,13 +85,11 @@ def test_a_pair_comes_out_with_its_pixels_and_its_whole_history(tmp_path: Path) 
         first = factories.make_candidate(session, image)
         second = factories.make_candidate(session, image, parent=first)
         factories.make_candidate(session, image, method="local-rl", chosen=False)
-        common = {"judge": "local-measure", "version": "1", "raw": "{}"}
-        worse = {**SCORES, "object_consistency": 50}
         hq, lq = second.pixel_sha256, image.pixel_sha256
         session.add_all(
             [
-                Verdict(candidate_id=first.id, scores=worse, decision="reject", rule_decision="reject", **common),
-                Verdict(candidate_id=second.id, scores=SCORES, decision="accept", rule_decision="accept", **common),
+                verdict(first, "reject", {**SCORES, "object_consistency": 50}),
+                verdict(second, "accept", SCORES),
                 Score(pixel_sha256=hq, metric="niqe", version="v", value=3.5),
                 Score(pixel_sha256=lq, metric="niqe", version="v", value=5.5),
                 Score(pixel_sha256=hq, reference_sha256=lq, metric="psnr", version="v", value=27.0),

@@ -24,6 +24,8 @@ from app.services.weights import fetch_weights
 from tests import factories
 from tests.integration.scripted import CountingGenerator, ScriptedEngine, ScriptedJudge, claim, drain
 from workers import runtime
+from workers.metrics.engine import ScoringEngine
+from workers.pixels import stored_pixels
 from workers.tasks import generate, judge, score
 
 pytestmark = [pytest.mark.usefixtures("database", "scripted"), pytest.mark.xdist_group("torch")]
@@ -48,7 +50,7 @@ def scripted(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
     monkeypatch.setattr(flow, "GENERATORS", {key: GENERATORS[key] for key in (NLM, OTHER)})
     yield
     runtime.task_for.cache_clear()
-    generate.stored_pixels.cache_clear()
+    stored_pixels.cache_clear()
 
 
 def engine_says(monkeypatch: pytest.MonkeyPatch, engine: Any) -> None:
@@ -329,7 +331,7 @@ def test_a_generator_that_gives_no_image_fails_the_image_with_its_reason_until_r
 
 @on_sqlite
 def test_a_metric_without_weights_is_left_out_and_the_rest_goes_on(monkeypatch: pytest.MonkeyPatch) -> None:
-    engine_says(monkeypatch, score.ScoringEngine(settings().weights_dir))
+    engine_says(monkeypatch, ScoringEngine(settings().weights_dir))
     new_images()
     run_id = start()
     drain()
@@ -343,7 +345,7 @@ def test_a_metric_without_weights_is_left_out_and_the_rest_goes_on(monkeypatch: 
 @on_sqlite
 @pytest.mark.timeout(240)
 def test_real_scores_and_the_real_judge_take_a_picture_to_a_decision(monkeypatch: pytest.MonkeyPatch, weights: Path) -> None:
-    engine_says(monkeypatch, score.ScoringEngine(weights, threads=2))
+    engine_says(monkeypatch, ScoringEngine(weights, threads=2))
     monkeypatch.setattr(judge, "judge", REAL_JUDGE)
     new_images(side=128)
     run_id = start(compare=True)

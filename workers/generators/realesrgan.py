@@ -28,7 +28,7 @@ class RealEsrgan(LocalMethod):
     is proportional to them), and the x4 output is brought to the LQ's size. ``back_projection`` (0..1) then corrects
     the result where its reduction differs from the reduced LQ (Irani, Peleg: Improving Resolution by Image
     Registration, 1991), so that tone and shapes stay those of the LQ. Above 0, ``scratch_margin`` has scratches filled
-    first, which the network would sharpen (see :mod:`workers.generators.scratch`). ``grain`` (0..1) is the share of the
+    first, which the network would sharpen (see :mod:`workers.generators.scratch`). ``texture`` (0..1) is the share of the
     input, scratches filled, mixed back for a natural surface. ``strength`` below 1 mixes, above 1 shrinks more.
     """
 
@@ -50,7 +50,7 @@ class RealEsrgan(LocalMethod):
         residual = small - _resize(result, size, cv2.INTER_AREA)
         smooth = cv2.GaussianBlur(residual, (0, 0), 2.0, borderType=cv2.BORDER_REFLECT)
         result += params["back_projection"] * _resize(np.asarray(smooth, np.float32), (width, height), cv2.INTER_CUBIC)
-        mix = min(strength, 1.0) * (1 - params["grain"])
+        mix = min(strength, 1.0) * (1 - params["texture"])
         return np.asarray(image + mix * (result - image), np.float32)
 
 

@@ -11,7 +11,6 @@ import numpy as np
 
 from workers.generators.filters import luma, noise_sigma
 from workers.generators.finish import Image
-from workers.generators.grain import add_grain
 from workers.generators.local import LocalMethod
 from workers.generators.scratch import fill_scratches
 from workers.generators.tiles import TiledNet
@@ -31,9 +30,9 @@ class Srmd(LocalMethod):
     The noise the network is told is ``noise_gain`` x strength times what is measured in the halved LQ, at least
     ``noise_floor`` (8-bit levels). What is ours and not of the paper: the halving, ``scratch_margin`` (above 0, scratches
     are filled first, see :mod:`workers.generators.scratch`), ``detail`` (0..1, the share of the LQ's finest structure
-    that returns), ``sharpen`` (amount of unsharp masking of radius 1.2 px, times strength) and ``grain`` (8-bit levels,
-    see :mod:`workers.generators.grain`). ``detail`` and ``sharpen`` fade as the noise exceeds the floor, since they would
-    bring it back. ``strength`` below 1 also mixes.
+    that returns), ``sharpen`` (amount of unsharp masking of radius 1.2 px, times strength) and ``texture`` (0..1, the share
+    of the input, scratches filled, mixed back for a natural surface). ``detail`` and ``sharpen`` fade as the noise
+    exceeds the floor, since they would bring it back. ``strength`` below 1 also mixes.
     """
 
     def __init__(self) -> None:
@@ -55,7 +54,7 @@ class Srmd(LocalMethod):
         quiet = min(1.0, least / max(measured, 1e-6))
         clean = clean + quiet * params["detail"] * (_fine(source) - _fine(clean))
         sharp = clean + quiet * params["sharpen"] * strength * _fine(clean)
-        finished = add_grain(np.asarray(sharp, np.float32), image, params["grain"])
+        finished = sharp + params["texture"] * (source - sharp)
         return np.asarray(image + min(strength, 1.0) * (finished - image), np.float32)
 
 
