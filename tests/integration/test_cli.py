@@ -29,7 +29,7 @@ def weights() -> Path:
     return Path(folder)
 
 
-def ggt(*arguments: object, seconds: float = 60) -> subprocess.CompletedProcess[str]:
+def ggt(*arguments: object, seconds: float = 120) -> subprocess.CompletedProcess[str]:
     """Run ``ggt`` in a process of its own, with the test's settings."""
     command = [sys.executable, "-c", "from app.cli import main; main()", *map(str, arguments)]
     return subprocess.run(command, cwd=ROOT, capture_output=True, text=True, timeout=seconds, check=False)
@@ -128,7 +128,7 @@ def test_doctor_finds_a_whole_installation_well(redis: str, weights: Path, tmp_p
     assert (done.returncode, [line for line in done.stdout.splitlines() if line.startswith("MISS")]) == (0, [])
 
 
-@pytest.mark.timeout(300)
+@pytest.mark.timeout(420)
 @pytest.mark.xdist_group("torch")
 def test_pipeline_does_the_main_job_and_doing_it_again_adds_nothing(photos: Path, tmp_path: Path, weights: Path) -> None:
     (tmp_path / "data").mkdir()
@@ -148,6 +148,6 @@ def test_pipeline_does_the_main_job_and_doing_it_again_adds_nothing(photos: Path
     assert sum(told["images"].values()) == 3
     assert set(told["images"]) <= {"awaiting_verification", "filtered_out", "judged_out"}
     assert told["images"].get("awaiting_verification", 0) == first["awaiting_verification"]
-    again = answer(ggt(*command, "--no-compare", "--json", seconds=100))
+    again = answer(ggt(*command, "--no-compare", "--json", seconds=200))
     assert [again[key] for key in ("ingested", "generated", "filtered", "judged", "regenerated")] == [0] * 5
     assert (again["known"], again["awaiting_verification"]) == (3, first["awaiting_verification"])

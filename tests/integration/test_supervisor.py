@@ -38,7 +38,7 @@ class Installation:
     def refused(self) -> str:
         """What another start says instead of starting."""
         done = subprocess.run(
-            [*GGT, "up"], cwd=ROOT, env=self.environment, capture_output=True, text=True, timeout=30, check=False
+            [*GGT, "up"], cwd=ROOT, env=self.environment, capture_output=True, text=True, timeout=90, check=False
         )
         assert done.returncode == 1
         [line] = done.stderr.splitlines()
@@ -54,7 +54,7 @@ class Installation:
         return f"http://127.0.0.1:{self.port}/invite/" in self.said() and self.healthy()
 
 
-def until(condition: Callable[[], bool], seconds: float = 40) -> None:
+def until(condition: Callable[[], bool], seconds: float = 90) -> None:
     deadline = time.monotonic() + seconds
     while not condition():
         assert time.monotonic() < deadline, "waited too long"
@@ -75,7 +75,7 @@ def alive(processes: list[psutil.Process]) -> list[psutil.Process]:
     return [p for p in processes if p.is_running() and p.status() != psutil.STATUS_ZOMBIE]
 
 
-@pytest.mark.timeout(180)
+@pytest.mark.timeout(300)
 def test_an_installation_starts_heals_stops_and_starts_again(tmp_path: Path) -> None:
     with socket.socket() as free:
         free.bind(("127.0.0.1", 0))
@@ -114,7 +114,7 @@ def test_an_installation_starts_heals_stops_and_starts_again(tmp_path: Path) -> 
         started += orphans
         supervisor.kill()
         here.process.wait(10)
-        until(lambda: not alive(orphans), 20)
+        until(lambda: not alive(orphans), 60)
     finally:
         if here.process and here.process.poll() is None:
             here.process.kill()
