@@ -10,7 +10,7 @@ from dataclasses import dataclass, field
 from datetime import timedelta
 from typing import Any
 
-from sqlalchemy import and_, case, func, or_, select, update
+from sqlalchemy import and_, case, func, select, update
 from sqlmodel import Session, col
 
 from app.db import insert_ignore
@@ -96,20 +96,22 @@ def claim(session: Session, queue: str, owner: str, lease_seconds: int) -> list[
         col(WorkItem.state) == ItemState.WAITING, col(WorkItem.queue) == queue, col(WorkItem.run_id).in_(open_runs)
     )
     head = session.execute(
-        select(col(WorkItem.kind), col(WorkItem.shape))
+        select(col(WorkItem.kind), col(WorkItem.shape), col(WorkItem.attempts))
         .where(waiting)
         .order_by(col(WorkItem.priority), col(WorkItem.id))
         .limit(1)
     ).first()
     if head is None:
         return []
-    kind, shape = head
+    kind, shape, attempts = head
+    # An item that was tried before may be what killed its worker: it goes alone, and takes no others down.
+    limit = 1 if attempts else JOBS[kind].batch
     # Locked first and updated by id: PostgreSQL may run a locking subquery with LIMIT inside an UPDATE more than once.
     ids = session.execute(
         select(col(WorkItem.id))
-        .where(waiting, col(WorkItem.kind) == kind, col(WorkItem.shape) == shape)
+        .where(waiting, col(WorkItem.kind) == kind, col(WorkItem.shape) == shape, col(WorkItem.attempts) == attempts)
         .order_by(col(WorkItem.priority), col(WorkItem.id))
-        .limit(JOBS[kind].batch)
+        .limit(limit)
         .with_for_update(skip_locked=True)
     ).scalars()
     claimed = session.execute(
@@ -258,36 +260,26 @@ def _move(session: Session, run_id: int, ids: Any, old: ItemState, new: ItemStat
 
 
 def release_expired(session: Session, *, owner_prefix: str | None = None) -> int:
-    """Give back what silent workers held: waiting again, failed after too many attempts, unknown if it was paid.
+    """Give back what silent workers held: waiting again, or unknown where a paid call may be under way.
 
-    With ``owner_prefix`` the leases of those owners are given back at once: their processes are known to be gone.
+    With ``owner_prefix`` the leases of those owners are given back at once: their processes are known to be gone. An item
+    that has used up its attempts this way is given up by the worker that claims it next.
     """
     dead = col(WorkItem.owner).startswith(owner_prefix) if owner_prefix else col(WorkItem.lease_until) < utcnow()
-    where = and_(col(WorkItem.state) == ItemState.LEASED, dead)
-    exhausted = or_(*(and_(col(WorkItem.kind) == k, col(WorkItem.attempts) >= j.max_attempts) for k, j in JOBS.items()))
-    rows = session.execute(
+    unknown = "The worker died while a paid call was under way; its outcome is unknown."
+    queues = session.execute(
         update(WorkItem)
-        .where(where)
+        .where(col(WorkItem.state) == ItemState.LEASED, dead)
         .values(
-            state=case(
-                (col(WorkItem.paid), ItemState.UNKNOWN), (exhausted, ItemState.FAILED), else_=ItemState.WAITING
-            ),
-            error=case(
-                (col(WorkItem.paid), "The worker died while a paid call was under way; its outcome is unknown."),
-                (exhausted, "The worker died or fell silent at every attempt."),
-                else_="",
-            ),
+            state=case((col(WorkItem.paid), ItemState.UNKNOWN), else_=ItemState.WAITING),
+            error=case((col(WorkItem.paid), unknown), else_=""),
             owner="", lease_until=None,
         )
-        .returning(col(WorkItem.run_id), col(WorkItem.state), col(WorkItem.queue))
-    ).all()  # fmt: skip
-    for run_id, state, queue in rows:
-        if state == ItemState.WAITING:
-            wake_after_commit(session, queue)
-        elif state == ItemState.FAILED:
-            session.execute(update(Run).where(col(Run.id) == run_id).values(failed=col(Run.failed) + 1))
-            settle_run(session, run_id)
-    return len(rows)
+        .returning(col(WorkItem.queue))
+    ).scalars().all()  # fmt: skip
+    for queue in set(queues):
+        wake_after_commit(session, queue)
+    return len(queues)
 
 
 def sweep(session: Session) -> int:

@@ -76,6 +76,9 @@ def _work(leases: Sequence[Lease]) -> None:
     started = time.perf_counter()
     try:
         task = task_for(leases[0].kind)
+        if leases[0].attempts > jobs.JOBS[leases[0].kind].max_attempts:  # claimed alone, see jobs.claim
+            _fail(task, leases[0], Failure("The worker died or fell silent at every attempt.", final=True))
+            return
         with reading() as session:
             loaded = task.load(session, leases)
         for outcome in task.compute(loaded):

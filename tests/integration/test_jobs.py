@@ -121,18 +121,21 @@ def test_a_paid_item_whose_worker_died_is_never_sent_again_by_itself() -> None:
     assert claim() == []
 
 
-def test_an_item_that_kills_every_worker_is_given_up_with_a_reason() -> None:
-    run_id = start(echoes(1))
-    for _ in range(MAX_ATTEMPTS):
-        claim("dies")
+def test_an_item_that_kills_every_worker_is_given_up_alone_and_with_a_reason() -> None:
+    run_id = start(echoes(3))
+    for attempt in range(MAX_ATTEMPTS):
+        held = claim("dies")
+        assert len(held) == (3 if attempt == 0 else 1), "what was tried before must not take others down again"
         expire_leases()
         with unit_of_work() as session:
             jobs.sweep(session)
-    assert claim() == []
+    while runtime.work_once("cpu"):
+        pass
     run = run_row(run_id)
-    assert (run.failed, run.state) == (1, RunState.FINISHED)
+    assert (run.done, run.failed, run.state) == (2, 1, RunState.FINISHED)
     with reading() as session:
-        assert "died" in session.exec(select(WorkItem.error)).one()
+        assert "died" in session.exec(select(WorkItem.error).where(col(WorkItem.state) == ItemState.FAILED)).one()
+        assert session.exec(select(Event.subject).where(col(Event.action) == "echo-failed")).all() == ["echo:0"]
 
 
 def test_one_bad_item_of_a_batch_fails_alone() -> None:
