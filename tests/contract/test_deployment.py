@@ -12,7 +12,7 @@ from typer.main import get_command
 
 from app.cli import cli
 from app.config import Settings
-from app.jobs import QUEUES
+from app.messages import QUEUES
 
 ROOT = Path(__file__).resolve().parents[2]
 COMPOSE: dict[str, Any] = yaml.safe_load((ROOT / "docker-compose.yml").read_text())

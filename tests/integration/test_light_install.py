@@ -21,7 +21,8 @@ def light_python(tmp_path_factory: pytest.TempPathFactory) -> Path:
     folder = tmp_path_factory.mktemp("light") / "venv"
     subprocess.run([UV, "venv", "--quiet", "--python", sys.executable, folder], check=True)
     python = folder / "bin" / "python"
-    install = [UV, "pip", "install", "--quiet", "--python", python, "--no-deps", "-r", ROOT / "requirements" / "web.txt"]
+    pinned = str(ROOT / "requirements" / "web.txt")
+    install = [str(UV), "pip", "install", "--quiet", "--python", str(python), "--no-deps", "-r", pinned]
     subprocess.run(install, check=True)
     return python
 
