@@ -3,7 +3,7 @@
 Both score the same N pairs with the seven metrics. The plain loop is what a script would do: one `InferenceModel` per
 metric, image by image. It gets our loaded networks, as pyiqa would otherwise download its own weights.
 
-    python -m benchmarks.scoring --weights data/weights --pairs 4 --size 512 --threads 2
+    python -m benchmarks.scoring --weights .cache/weights --pairs 4 --size 512 --threads 2
 """
 
 import argparse
@@ -53,7 +53,9 @@ def plain_loop(model: torch.nn.Module, images: list[Rgb], references: list[Rgb] 
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--weights", type=Path, default=Path("data/weights"), help="weights folder (default data/weights)")
+    parser.add_argument(
+        "--weights", type=Path, default=Path(".cache/weights"), help="weights folder (default .cache/weights)"
+    )
     parser.add_argument("--pairs", type=int, default=4)
     parser.add_argument("--size", type=int, default=512)
     parser.add_argument("--threads", type=int, default=1)

@@ -143,8 +143,9 @@ def save(session: Session, run_id: int, prepared: Prepared, *, keep_near_duplica
     """
     run = session.get_one(Run, run_id)
     outcome = _exact(session, run, prepared)
-    if outcome is None and not keep_near_duplicates:
-        outcome = _near(session, prepared)
+    if outcome is None and not keep_near_duplicates and (near := _near(session, prepared)):
+        # Another ingest may have added these very bytes between the two looks: then it is no mere resemblance.
+        outcome = _exact(session, run, prepared) or near
     if outcome is None:
         outcome = _add(session, run, prepared)
     _record(session, run_id, outcome)

@@ -1,7 +1,6 @@
 """A web server without the heavy extra (no torch, no OpenCV) still serves everything, and says what is missing."""
 
 import os
-import signal
 import socket
 import subprocess
 import sys
@@ -67,12 +66,12 @@ def test_the_web_application_works_without_the_heavy_packages(light_python: Path
         assert _answer(f"{address}/health") == 200
         assert _answer(f"{address}/sign-in") == 200
     finally:
-        server.send_signal(signal.SIGINT)
-        server.wait(20)
+        server.kill()
+        server.wait()
 
 
 def _answer(url: str) -> int:
-    for _ in range(150):
+    for _ in range(500):
         try:
             with urllib.request.urlopen(url, timeout=5) as answer:
                 return int(answer.status)

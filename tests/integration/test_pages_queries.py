@@ -1,7 +1,8 @@
 """Pages stay cheap as the collection grows, uploads go in one by one, live streams cost nothing when nobody listens."""
 
 import asyncio
-from collections.abc import Iterator
+from collections.abc import Callable, Coroutine, Iterator
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 
 import pytest
@@ -154,7 +155,13 @@ def test_nobody_is_polled_for_and_a_slow_listener_hears_once() -> None:
         await asyncio.sleep(0.03)
         assert looks == after
 
-    asyncio.run(scenario())
+    run_apart(scenario)
+
+
+def run_apart(scenario: Callable[[], Coroutine[None, None, None]]) -> None:
+    """Run a coroutine in a thread of its own: Playwright keeps an event loop in the main one once a browser was open."""
+    with ThreadPoolExecutor(1) as pool:
+        pool.submit(lambda: asyncio.run(scenario())).result()
 
 
 def test_one_listener_too_many_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -169,4 +176,4 @@ def test_one_listener_too_many_is_refused(monkeypatch: pytest.MonkeyPatch) -> No
         await stream.aclose()
         live.admit()
 
-    asyncio.run(scenario())
+    run_apart(scenario)
