@@ -12,6 +12,7 @@ Needs the packages of the tests (Playwright) and a Chromium on the PATH.
 import argparse
 import io
 import json
+import re
 import shutil
 import subprocess
 import sys
@@ -101,15 +102,28 @@ def settle(page: Page) -> None:
     page.wait_for_timeout(700)
 
 
-def save(page: Page, name: str) -> None:
-    """Write the visible page as a PNG of as many palette colours as fit into LARGEST_BYTES.
+def interface_colours() -> list[int]:
+    """The colours of app.css, as R, G, B, R, G, B..."""
+    named = re.findall(r"--\w+: #([0-9a-f]{6}|[0-9a-f]{3});", (ROOT / "static" / "css" / "app.css").read_text())
+    full = [name if len(name) == 6 else "".join(2 * digit for digit in name) for name in named]
+    return [value for name in full for value in bytes.fromhex(name)]
 
-    Maximum coverage keeps the rare colours of buttons beside a photograph, which median cut would drop.
-    """
+
+def reduced(shot: Image.Image, colours: int) -> Image.Image:
+    """The picture in a palette of at most ``colours``: the interface's own, which median cut would drop, and the rest."""
+    own = interface_colours()
+    photographs = shot.quantize(colours - len(own) // 3).getpalette() or []
+    palette = Image.new("P", (1, 1))
+    palette.putpalette(own + photographs[: 3 * colours - len(own)])
+    return shot.quantize(palette=palette, dither=Image.Dither.NONE)
+
+
+def save(page: Page, name: str) -> None:
+    """Write the visible page as a PNG of as many palette colours as fit into LARGEST_BYTES."""
     shot = Image.open(io.BytesIO(page.screenshot())).convert("RGB")
-    for colours in (256, 192, 128, 96, 64, 48, 32):
+    for colours in range(256, 32, -16):
         buffer = io.BytesIO()
-        shot.quantize(colours, Image.Quantize.MAXCOVERAGE, dither=Image.Dither.NONE).save(buffer, "PNG", optimize=True)
+        reduced(shot, colours).save(buffer, "PNG", optimize=True)
         if buffer.tell() <= LARGEST_BYTES:
             break
     TARGET.mkdir(parents=True, exist_ok=True)
