@@ -11,6 +11,7 @@ from typing import Annotated, Any
 import typer
 from rich.markup import escape
 from sqlalchemy.exc import SQLAlchemyError
+from sqlmodel import col, select
 
 from app import headless, migrate
 from app.catalog.categories import CATEGORIES
@@ -18,7 +19,7 @@ from app.config import settings
 from app.db import reading, unit_of_work
 from app.errors import GgtError
 from app.headless import console
-from app.models import Image, Role
+from app.models import Role, Run
 from app.services import doctor as doctor_service
 from app.services import export as export_service
 from app.services import flow, invitations
@@ -53,6 +54,7 @@ def main() -> None:
 def up() -> None:
     """Start everything on this machine and print a one-time admin link. Ctrl-C stops it all and loses nothing."""
     headless.require_workers()
+    headless.fetch_missing_weights()
     with Supervisor(web=True, say=console.print) as supervisor:
         _print_link()
         supervisor.watch()
@@ -73,7 +75,7 @@ def demo() -> None:
 
 def _load_demo() -> None:
     with reading() as session:
-        if session.query(Image).first() is not None:
+        if session.exec(select(Run).where(col(Run.kind) == "pipeline")).first() is not None:
             console.print("The demonstration set is loaded already; carrying on where it stopped.")
             return
     folder = settings().data_dir / "demo"

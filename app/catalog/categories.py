@@ -7,6 +7,15 @@ PATCH_SIZE = 1024
 """Side in pixels of a patch: "we normalize all candidate images to 1024x1024" (Sec. 3.1)."""
 
 
+SOURCE_KINDS = {
+    "own": "Own photographs",
+    "dataset": "Dataset",
+    "internet": "Internet",
+    "synthetic": "Synthetic degradation",
+}
+"""Where photographs may come from (Sec. 3.1), and those whose degradation was rendered, which must say so."""
+
+
 @dataclass(frozen=True)
 class Category:
     """One degradation category.

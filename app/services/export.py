@@ -14,6 +14,7 @@ from typing import Any, TypeVar
 
 from sqlmodel import Session, SQLModel, col, select
 
+from app.catalog.categories import CATEGORIES
 from app.errors import Conflict, GgtError
 from app.models import Candidate, Image, Method, Pair, Review, Score, Source, SourceFile, User, Verdict
 from app.storage import storage
@@ -44,6 +45,9 @@ def export_pairs(
 
     Raises Conflict when the folder exists, GgtError when no pair is verified.
     """
+    unknown = [category for category in categories if category not in CATEGORIES]
+    if unknown:
+        raise GgtError(f"There is no category {unknown[0]!r}; choose from {', '.join(CATEGORIES)}.")
     if folder.exists():
         raise Conflict(f"{folder} exists already; name a new folder (an export never changes an old one).")
     staging = folder.with_name(f".{folder.name}.partial")

@@ -16,7 +16,7 @@ from typing import Any, Literal
 from sqlmodel import Session, and_, col, or_, select, update
 
 from app import imaging, jobs
-from app.catalog.categories import CATEGORIES
+from app.catalog.categories import CATEGORIES, SOURCE_KINDS
 from app.config import settings
 from app.db import insert_ignore, unit_of_work
 from app.domain.near_duplicates import bands, hamming, is_near_duplicate, neighbours
@@ -91,6 +91,8 @@ def start_ingest(session: Session, *, user_id: int | None, category: str, source
     """
     if category not in CATEGORIES:
         raise GgtError(f"There is no category {category!r}; choose from {', '.join(CATEGORIES)}.")
+    if source.kind not in SOURCE_KINDS:
+        raise GgtError(f"There is no kind of source {source.kind!r}; choose from {', '.join(SOURCE_KINDS)}.")
     if not source.name.strip():
         raise GgtError("The source needs a name: where do these photographs come from?")
     row = session.exec(select(Source).where(col(Source.name) == source.name.strip())).first()

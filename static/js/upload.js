@@ -55,7 +55,7 @@ function add(found) {
   if (running) return toast("Wait for this upload to end, or cancel it.", "bad");
   const known = new Set(queue.map((item) => item.name));
   queue.push(...found.filter(({ name }) => !known.has(name) && !name.split("/").at(-1).startsWith(".")));
-  $("report").hidden = $("look").hidden = true;
+  showNext(false);
   if (queue.length) showQueue();
 }
 
@@ -148,6 +148,11 @@ function send({ file, name }) {
   });
 }
 
+/** What can be done with an upload that is over: look at it, and (admins) run the pipeline over it. */
+function showNext(shown) {
+  for (const id of ["report", "look", "go-on"]) if ($(id)) $(id).hidden = !shown;
+}
+
 async function finish() {
   const answer = await post(`/ingest/${running.run}/finish`, new URLSearchParams());
   if (!answer.ok) toast(answer.message, "bad");
@@ -160,7 +165,7 @@ async function finish() {
   $("figures").textContent = "\u00a0";
   $("cancel").hidden = true;
   $("report").href = `/runs/${run}`;
-  $("report").hidden = $("look").hidden = false;
+  showNext(true);
   running = null;
   if (queue.length) $("start").hidden = $("clear").hidden = false;
 }

@@ -52,14 +52,19 @@ def test_pictures_open_small_ones_first(built: list[DemoFolder]) -> None:
 def test_what_was_rendered_is_called_synthetic_everywhere(built: list[DemoFolder]) -> None:
     """A rendered snowfall taken for a real one would be a false claim in somebody's dataset."""
     for entry, picture in zip(built, PICTURES, strict=True):
-        assert entry.kind == ("synthetic" if picture.render else "real")
+        assert entry.kind == ("synthetic" if picture.render else "dataset")
         name = only_file(entry.path).name
         assert name.startswith(entry.kind)
         assert entry.note.startswith(entry.kind)
         assert ("synthetic" in entry.source) == (entry.kind == "synthetic")
         assert entry.licence
         assert entry.author
-    assert {entry.category for entry in built if entry.kind == "real"} == {"general_mixed", "low_light", "old_photo", "snow"}
+    assert {entry.category for entry in built if entry.kind == "dataset"} == {
+        "general_mixed",
+        "low_light",
+        "old_photo",
+        "snow",
+    }
 
 
 def test_a_second_build_gives_the_same_bytes(built: list[DemoFolder], tmp_path: Path) -> None:

@@ -35,7 +35,7 @@ class DemoFolder:
     category: str
     path: Path
     source: str
-    kind: Literal["real", "synthetic"]
+    kind: Literal["dataset", "synthetic"]
     licence: str
     author: str
     url: str
@@ -123,7 +123,7 @@ def build_demo_set(folder: Path) -> list[DemoFolder]:
     """
     folders = []
     for picture in PICTURES:
-        kind: Literal["real", "synthetic"] = "synthetic" if picture.render else "real"
+        kind: Literal["dataset", "synthetic"] = "synthetic" if picture.render else "dataset"
         try:
             original = installed_file(picture.photo.package, picture.photo.file)
         except FileNotFoundError as error:

@@ -6,7 +6,7 @@ from typing import Annotated, Any
 from fastapi import APIRouter, File, Form, Request, Response, UploadFile
 
 from app import db
-from app.catalog.categories import CATEGORIES
+from app.catalog.categories import CATEGORIES, SOURCE_KINDS
 from app.config import settings
 from app.errors import BadImage
 from app.services import events, gallery, ingest, run_control
@@ -19,12 +19,7 @@ router = APIRouter(prefix="/ingest")
 FORM_OVERHEAD = 64 * 1024
 """What a multipart body may hold beside its file, in bytes."""
 
-KINDS = (
-    ("own", "Own photographs"),
-    ("dataset", "Dataset"),
-    ("internet", "Internet"),
-    ("synthetic", "Synthetic degradation"),
-)
+KINDS = tuple(SOURCE_KINDS.items())
 
 
 @dataclass(frozen=True)
