@@ -116,7 +116,7 @@ PICTURES: tuple[Picture, ...] = (
 
 
 def build_demo_set(folder: Path) -> list[DemoFolder]:
-    """Write the demo set below ``folder`` as ``<category>/<kind>-<name>/<kind>-<name>.png``, smaller pictures first.
+    """Write the demo set below ``folder`` as ``<category>/<label>-<name>/<label>-<name>.png``, the label being real or synthetic, smaller pictures first.
 
     Safe to repeat: the files are written again, with the same bytes. A picture whose photograph is not in this installation
     (another version of the package may lack it) is left out, with a line on stderr.
@@ -124,18 +124,19 @@ def build_demo_set(folder: Path) -> list[DemoFolder]:
     folders = []
     for picture in PICTURES:
         kind: Literal["dataset", "synthetic"] = "synthetic" if picture.render else "dataset"
+        label = "synthetic" if picture.render else "real"
         try:
             original = installed_file(picture.photo.package, picture.photo.file)
         except FileNotFoundError as error:
             print(f"left out: {picture.name}: {error}", file=sys.stderr)  # noqa: T201
             continue
-        target = (folder / picture.category / f"{kind}-{picture.name}").absolute()
+        target = (folder / picture.category / f"{label}-{picture.name}").absolute()
         target.mkdir(parents=True, exist_ok=True)
         if picture.render:
-            _write_png(target / f"{kind}-{picture.name}.png", _rendered(picture, original, picture.render))
+            _write_png(target / f"{label}-{picture.name}.png", _rendered(picture, original, picture.render))
         else:
-            shutil.copyfile(original, target / f"{kind}-{picture.name}{original.suffix}")
-        note = f"{kind}: {picture.note}" + (f", rendered on {original.name}" if picture.render else "")
+            shutil.copyfile(original, target / f"{label}-{picture.name}{original.suffix}")
+        note = f"{label}: {picture.note}" + (f", rendered on {original.name}" if picture.render else "")
         photo = picture.photo
         source = f"{photo.package} {original.stem}" + (" (synthetic degradation)" if picture.render else "")
         folders.append(DemoFolder(picture.category, target, source, kind, photo.licence, photo.author, photo.url, note))
