@@ -50,7 +50,7 @@ def ingest_folder(
         )
         run_id, source_id = run.id or 0, run.params["source_id"]
     try:
-        with progress(f"Ingest {folder.name}", None) as bar:
+        with progress(f"Ingest {folder.name}", len(ingest.files_in(folder.resolve()))) as bar:
             outcomes = ingest.ingest_folder(
                 run_id, folder, category, threads=os.cpu_count() or 1, keep_near_duplicates=keep_near_duplicates
             )

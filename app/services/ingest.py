@@ -6,7 +6,7 @@ Ingesting the same folder twice adds nothing.
 
 import hashlib
 import os
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass
 from datetime import timedelta
@@ -301,7 +301,7 @@ def ingest_folder(
     root = folder.resolve()
     with ThreadPoolExecutor(max(1, threads)) as pool:
         window: list[tuple[str, Future[Prepared]]] = []
-        for name, path in _files(root):
+        for name, path in files_in(root):
             window.append((name, pool.submit(_prepare_file, root, path, name, category)))
             if len(window) >= 3 * threads:
                 yield _save_next(run_id, window.pop(0), keep_near_duplicates)
@@ -320,7 +320,7 @@ def _save_next(run_id: int, pending: tuple[str, Future[Prepared]], keep_near_dup
         return save(session, run_id, prepared, keep_near_duplicates=keep_near_duplicates)
 
 
-def _files(root: Path) -> Iterable[tuple[str, Path]]:
+def files_in(root: Path) -> list[tuple[str, Path]]:
     """All files below ``root`` by path, with the name they are known by. Linked folders are not entered.
 
     A name that is not UTF-8 (old archives have such) is told with its bytes escaped: it must be stored and printed.

@@ -53,9 +53,9 @@ def test_what_was_rendered_is_called_synthetic_everywhere(built: list[DemoFolder
     """A rendered snowfall taken for a real one would be a false claim in somebody's dataset."""
     for entry, picture in zip(built, PICTURES, strict=True):
         assert entry.kind == ("synthetic" if picture.render else "dataset")
-        name = only_file(entry.path).name
-        assert name.startswith(entry.kind)
-        assert entry.note.startswith(entry.kind)
+        label = "synthetic" if picture.render else "real"
+        assert only_file(entry.path).name.startswith(label)
+        assert entry.note.startswith(label)
         assert ("synthetic" in entry.source) == (entry.kind == "synthetic")
         assert entry.licence
         assert entry.author

@@ -116,10 +116,10 @@ PICTURES: tuple[Picture, ...] = (
 
 
 def build_demo_set(folder: Path) -> list[DemoFolder]:
-    """Write the demo set below ``folder`` as ``<category>/<label>-<name>/<label>-<name>.png``, the label being real or synthetic, smaller pictures first.
+    """Write the demo set below ``folder`` as ``<category>/<label>-<name>/<label>-<name>.png``, smaller pictures first.
 
-    Safe to repeat: the files are written again, with the same bytes. A picture whose photograph is not in this installation
-    (another version of the package may lack it) is left out, with a line on stderr.
+    The label is real or synthetic. Safe to repeat: the files are written again, with the same bytes. A picture whose
+    photograph is not in this installation (another version of the package may lack it) is left out, with a line on stderr.
     """
     folders = []
     for picture in PICTURES:
