@@ -21,6 +21,7 @@ from app.errors import GgtError
 from app.models import Image, ItemState, Run, RunState, Source, Stage, WorkItem
 from app.services import flow, ingest
 from app.services.ingest import SourceInput
+from app.services.ingest_folder import files_in, ingest_files
 from app.services.weights import fetch_weights, weights_status
 from app.supervisor import Supervisor, is_running
 
@@ -50,8 +51,8 @@ def ingest_folder(
         )
         run_id, source_id = run.id or 0, run.params["source_id"]
     try:
-        with progress(f"Ingest {folder.name}", len(ingest.files_in(folder.resolve()))) as bar:
-            outcomes = ingest.ingest_folder(
+        with progress(f"Ingest {folder.name}", len(files_in(folder.resolve()))) as bar:
+            outcomes = ingest_files(
                 run_id, folder, category, threads=os.cpu_count() or 1, keep_near_duplicates=keep_near_duplicates
             )
             for _ in outcomes:

@@ -250,7 +250,7 @@ params = GENERATORS["{key}"].params_for("general_mixed")
 seen = []
 for side in (120, 40, 96, 64) * 2 + (72, 104):
     lq = np.random.default_rng(side).integers(0, 256, (side, side + 8, 3), dtype=np.uint8)
-    method.restore(lq, "general_mixed", params)
+    method.restore(lq, params)
     seen.append(now())
 # Not ru_maxrss, which a child inherits from the process that forked it.
 with open("/proc/self/status") as f:

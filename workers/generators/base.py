@@ -1,4 +1,4 @@
-"""What a generator backend is: one class with ``generate``. Local ones need only ``restore``."""
+"""What a generator backend is: one class with ``generate``. Local ones build on ``workers.generators.local.LocalMethod``."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -38,16 +38,3 @@ class Generator(Protocol):
     def generate(self, request: Request) -> Output:
         """Restore one image. Raises :class:`app.errors.GenerationError` with a reason a person can act on."""
         ...
-
-
-class LocalGenerator:
-    """Base of the local methods: subclasses implement ``restore``; geometry and type are checked here."""
-
-    def restore(self, lq: Rgb, category: str, params: Mapping[str, float]) -> Rgb:
-        raise NotImplementedError
-
-    def generate(self, request: Request) -> Output:
-        hq = self.restore(request.lq, request.category, request.params)
-        if hq.shape != request.lq.shape or hq.dtype != np.uint8:
-            raise ValueError(f"{type(self).__name__} returned {hq.dtype} {hq.shape} for an LQ of {request.lq.shape}")
-        return Output(pixels=hq)
