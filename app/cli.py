@@ -54,8 +54,7 @@ def main() -> None:
 def up() -> None:
     """Start everything on this machine and print a one-time admin link. Ctrl-C stops it all and loses nothing."""
     headless.require_workers()
-    headless.fetch_missing_weights()
-    with Supervisor(web=True, say=console.print) as supervisor:
+    with Supervisor(web=True, say=console.print, prepare=headless.fetch_missing_weights) as supervisor:
         _print_link()
         supervisor.watch()
         console.print("Stopping; work in progress is kept and taken up at the next start...")
@@ -65,8 +64,7 @@ def up() -> None:
 def demo() -> None:
     """Start everything with a demonstration set of packaged photographs, and open on the dashboard."""
     headless.require_workers()
-    headless.fetch_missing_weights()
-    with Supervisor(web=True, say=console.print) as supervisor:
+    with Supervisor(web=True, say=console.print, prepare=headless.fetch_missing_weights) as supervisor:
         _load_demo()
         _print_link()
         supervisor.watch()

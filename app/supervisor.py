@@ -42,10 +42,13 @@ class Child:
 
 
 class Supervisor:
-    """Starts everything an installation needs; a context manager. ``web`` False: headless, for one command's work."""
+    """Starts everything an installation needs; a context manager. ``web`` False: headless, for one command's work.
 
-    def __init__(self, *, web: bool, say: Callable[[str], None]) -> None:
-        self.web, self.say = web, say
+    ``prepare`` runs when nothing stands in the way any more, before the first worker starts.
+    """
+
+    def __init__(self, *, web: bool, say: Callable[[str], None], prepare: Callable[[], None] = lambda: None) -> None:
+        self.web, self.say, self.prepare = web, say, prepare
         self.children: list[Child] = []
         self._lock: int | None = None
         self._stopping = False
@@ -56,6 +59,7 @@ class Supervisor:
         self._take_lock()
         try:
             self._check_machine()
+            self.prepare()
             if not config.redis_url:
                 self._start(self._redis())
                 self._wait_for_redis()

@@ -22,6 +22,7 @@ from app.main import create_app
 from app.models import Role
 from app.security import csrf_token, hash_token
 from app.services import people
+from app.services.weights import fetch_weights
 from app.storage import storage
 from tests import factories
 from tests.databases import PostgresServer, migrated_sqlite
@@ -84,6 +85,14 @@ def forget() -> None:
         db.engine().dispose()
     for cached in (settings, db.engine, storage, messages.celery_app, messages.redis_client):
         cached.cache_clear()
+
+
+@pytest.fixture(scope="session")
+def weights() -> Path:
+    """The metrics' true weights, fetched once per machine (`make test` does it before the network is closed)."""
+    folder = Path(os.environ.get("GGT_TEST_WEIGHTS") or Path(__file__).resolve().parents[1] / ".cache" / "weights")
+    fetch_weights(folder)
+    return folder
 
 
 @pytest.fixture(scope="session")

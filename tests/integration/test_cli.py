@@ -2,7 +2,6 @@
 
 import io
 import json
-import os
 import subprocess
 import sys
 from contextlib import redirect_stderr, redirect_stdout
@@ -13,20 +12,11 @@ import pytest
 
 from app.catalog.categories import CATEGORIES
 from app.cli import main
-from app.services.weights import fetch_weights
 from tests.conftest import forget
 from tests.factories import picture
 from tests.integration.photographs import jpeg, png, write
 
 ROOT = Path(__file__).resolve().parents[2]
-
-
-@pytest.fixture(scope="module")
-def weights() -> Path:
-    """The metrics' weights, fetched once per machine."""
-    folder = os.environ.get("GGT_TEST_WEIGHTS") or ROOT / ".cache" / "weights"
-    fetch_weights(Path(folder))
-    return Path(folder)
 
 
 def ggt(*arguments: object, seconds: float = 120) -> subprocess.CompletedProcess[str]:

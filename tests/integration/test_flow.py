@@ -1,6 +1,5 @@
 """From an image to a pair that waits for a person: if this breaks, images get stuck, fork, or reach people unscreened."""
 
-import os
 import re
 from collections.abc import Iterator
 from pathlib import Path
@@ -20,7 +19,6 @@ from app.db import reading, unit_of_work
 from app.errors import GgtError
 from app.models import Candidate, CandidateSummary, Image, ItemState, Run, RunState, Score, Stage, Verdict, WorkItem
 from app.services import flow, review
-from app.services.weights import fetch_weights
 from tests import factories
 from tests.integration.scripted import CountingGenerator, ScriptedEngine, ScriptedJudge, claim, drain
 from workers import runtime
@@ -32,14 +30,6 @@ pytestmark = [pytest.mark.usefixtures("database", "scripted"), pytest.mark.xdist
 on_sqlite = pytest.mark.parametrize("engine_url", ["sqlite"], indirect=True)
 NLM, OTHER = "local-nlm", "local-desnow"
 REAL_JUDGE = judge.judge
-
-
-@pytest.fixture(scope="module")
-def weights() -> Path:
-    """The metrics' weights, fetched once per machine."""
-    folder = os.environ.get("GGT_TEST_WEIGHTS") or Path(__file__).resolve().parents[2] / ".cache" / "weights"
-    fetch_weights(Path(folder))
-    return Path(folder)
 
 
 @pytest.fixture

@@ -6,7 +6,6 @@ digit and a little, but 0.003 for NIQE and 0.02 for BRISQUE, whose float32 sums 
 """
 
 import importlib.metadata
-import os
 import shutil
 import socket
 from pathlib import Path
@@ -19,7 +18,6 @@ pytest.importorskip("pyiqa")
 
 from app.catalog.metrics import METRICS
 from app.errors import NotFound, WeightsMissing
-from app.services.weights import fetch_weights
 from workers.metrics.engine import Rgb, ScoringEngine, metric_version
 
 NAMES = ("I03", "I04", "I06", "I08", "I19")
@@ -33,14 +31,6 @@ GOLDEN = {  # metric: (tolerance, values of NAMES)
     "brisque": (2e-2, (94.6452, -0.1082, 1.0759, 5.1423, 66.8381)),
 }
 RNG = np.random.default_rng(7)
-
-
-@pytest.fixture(scope="module")
-def weights() -> Path:
-    """The weights, fetched once per machine."""
-    folder = os.environ.get("GGT_TEST_WEIGHTS") or Path(__file__).resolve().parents[2] / ".cache" / "weights"
-    fetch_weights(Path(folder))
-    return Path(folder)
 
 
 @pytest.fixture(scope="module")

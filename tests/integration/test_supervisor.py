@@ -76,11 +76,13 @@ def alive(processes: list[psutil.Process]) -> list[psutil.Process]:
 
 
 @pytest.mark.timeout(300)
-def test_an_installation_starts_heals_stops_and_starts_again(tmp_path: Path) -> None:
+def test_an_installation_starts_heals_stops_and_starts_again(weights: Path, tmp_path: Path) -> None:
     with socket.socket() as free:
         free.bind(("127.0.0.1", 0))
         port = free.getsockname()[1]
     here, elsewhere = Installation(tmp_path / "here", port), Installation(tmp_path / "elsewhere", port)
+    (tmp_path / "here").mkdir()
+    (tmp_path / "here" / "weights").symlink_to(weights)  # nothing to download
     started: list[psutil.Process] = []
     try:
         supervisor = here.start()
