@@ -23,7 +23,9 @@ def start_worker(number: int) -> subprocess.Popen[bytes]:
     """One Celery worker of two processes that knows the "echo" work of the tests."""
     command = [sys.executable, "-m", "celery", "-A", "tests.integration.echo_worker", "worker", "-Q", "cpu", "-c", "2"]
     quiet = ["-l", "error", "--without-gossip", "--without-mingle", "-n", f"soak{number}@%h"]
-    return subprocess.Popen([*command, *quiet], cwd=ROOT, start_new_session=True, stderr=subprocess.DEVNULL)
+    return subprocess.Popen(
+        [*command, *quiet], cwd=ROOT, start_new_session=True, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL
+    )
 
 
 def main() -> None:
