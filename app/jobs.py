@@ -1,7 +1,7 @@
 """Work items: the database is the truth, messages only wake.
 
 A run is expanded into items; a Celery message says "there is work on this queue"; a worker claims up to N items of like
-shape in one conditional UPDATE, keeps one heartbeat for itself, and finishing checks its fencing token. The sweeper alone
+shape in one short transaction, keeps one heartbeat for itself, and finishing checks its fencing token. The sweeper alone
 gives back expired leases, and never a paid one. Doing an item twice changes nothing.
 """
 

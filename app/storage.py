@@ -49,6 +49,19 @@ def _relative(sha256: str) -> str:
     return f"{sha256[:2]}/{sha256[2:4]}/{sha256}"
 
 
+def write_whole(target: Path, data: bytes) -> None:
+    """Write a file that is there whole or not at all: under a temporary name, synced, renamed. Safe for two at once."""
+    temporary = target.with_name(f".{target.name[:40]}.{uuid.uuid4().hex}")
+    try:
+        with temporary.open("xb") as file:
+            file.write(data)
+            file.flush()
+            os.fsync(file.fileno())
+        temporary.replace(target)
+    finally:
+        temporary.unlink(missing_ok=True)
+
+
 class LocalStorage:
     """Files in a folder of this machine."""
 
@@ -64,15 +77,7 @@ class LocalStorage:
         except FileNotFoundError:
             pass
         target.parent.mkdir(parents=True, exist_ok=True)
-        temporary = target.with_name(f".{sha256[:12]}.{uuid.uuid4().hex}")
-        try:
-            with temporary.open("xb") as file:
-                file.write(data)
-                file.flush()
-                os.fsync(file.fileno())
-            temporary.replace(target)
-        finally:
-            temporary.unlink(missing_ok=True)
+        write_whole(target, data)
         folder = os.open(target.parent, os.O_RDONLY)
         try:
             os.fsync(folder)

