@@ -53,8 +53,8 @@ soak: setup
 
 # The worker's set first: s3fs decides which fsspec everybody gets.
 lock: setup
-	$(COMPILE) --upgrade --extra iqa --extra s3 --output-file requirements/worker.txt pyproject.toml
-	$(COMPILE) --upgrade --extra iqa --extra dev --constraint requirements/worker.txt --output-file requirements/all.txt pyproject.toml
+	$(COMPILE) --upgrade --extra iqa --extra mfm --extra s3 --output-file requirements/worker.txt pyproject.toml
+	$(COMPILE) --upgrade --extra iqa --extra mfm --extra dev --constraint requirements/worker.txt --output-file requirements/all.txt pyproject.toml
 	$(COMPILE) --upgrade --extra s3 --constraint requirements/worker.txt --output-file requirements/s3.txt pyproject.toml
 	$(COMPILE) --upgrade --constraint requirements/worker.txt --output-file requirements/web.txt pyproject.toml
 
