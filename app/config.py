@@ -5,9 +5,12 @@ import secrets
 import zlib
 from functools import lru_cache
 from pathlib import Path
+from urllib.parse import urlsplit
 
-from pydantic import Field
+from pydantic import Field, SecretStr
 from pydantic_settings import BaseSettings, SettingsConfigDict
+
+from app.catalog.providers import PROVIDERS
 
 
 class Settings(BaseSettings):
@@ -29,6 +32,18 @@ class Settings(BaseSettings):
     session_days: int = Field(default=14, description="How long a sign-in lasts without use.")
     max_upload_mb: int = Field(default=256, description="Largest file accepted, in MB.")
     min_side: int = Field(default=64, description="Photographs with a shorter side than this are refused.")
+
+    api_threads: int = Field(default=32, description="Calls to providers that this machine's API worker makes at once.")
+    gemini_api_key: SecretStr = Field(default=SecretStr(""), description="Key of the Gemini API.")
+    gemini_base_url: str = Field(default="", description="Another address of the Gemini API.")
+    openai_api_key: SecretStr = Field(default=SecretStr(""), description="Key of the OpenAI API.")
+    openai_base_url: str = Field(default="", description="Another address of the OpenAI API, ending in /v1.")
+    kling_access_key: SecretStr = Field(default=SecretStr(""), description="Access key of the Kling API.")
+    kling_secret_key: SecretStr = Field(default=SecretStr(""), description="Secret key of the Kling API.")
+    kling_base_url: str = Field(default="", description="Another address of the Kling API.")
+    ark_api_key: SecretStr = Field(default=SecretStr(""), description="Key of Volcano Engine Ark.")
+    ark_base_url: str = Field(default="", description="Another address of Ark, ending in /api/v3.")
+    provider_timeout: float = Field(default=0, description="Seconds one provider call may take; 0: each provider's own.")
 
     @property
     def sqlite(self) -> bool:
@@ -62,6 +77,29 @@ class Settings(BaseSettings):
     @property
     def base_url(self) -> str:
         return self.public_url.rstrip("/") or f"http://{self.host}:{self.port}"
+
+    def provider_url(self, provider: str) -> str:
+        """Where a provider is reached: the catalogue's address unless another is set."""
+        url: str = getattr(self, f"{provider}_base_url")
+        return (url or PROVIDERS[provider].base_url).rstrip("/")
+
+    def provider_key(self, provider: str) -> str:
+        """A provider's key, empty when none is set."""
+        return self._secret(PROVIDERS[provider].key_setting)
+
+    def provider_secret(self, provider: str) -> str:
+        """The second half of a provider's credentials, where it has one."""
+        name = PROVIDERS[provider].secret_setting
+        return self._secret(name) if name else ""
+
+    def _secret(self, variable: str) -> str:
+        held: SecretStr = getattr(self, variable.removeprefix("GGT_").lower())
+        return held.get_secret_value().strip()
+
+    def stand_in(self, provider: str) -> bool:
+        """Whether a provider's address is on this machine: what answers there is no MFM and no VLM, and is labelled so."""
+        host = urlsplit(self.provider_url(provider)).hostname or ""
+        return host == "localhost" or host == "::1" or host.startswith("127.")
 
     def secret_key(self) -> bytes:
         """Key that signs CSRF tokens; made once, readable by the owner only."""

@@ -4,8 +4,9 @@ On SQLite every writing transaction begins IMMEDIATE: one that reads first and w
 with "database is locked", whatever the timeout. ``synchronous=FULL`` keeps an acknowledged click through a power cut.
 """
 
+import threading
 from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager, nullcontext
 from functools import lru_cache
 from typing import Any
 
@@ -21,8 +22,10 @@ WRITES = "ggt_writes"
 def make_engine(url: str) -> Engine:
     """An engine for ``url`` with our transaction rules on it."""
     if not url.startswith("sqlite"):
-        return create_engine(url, pool_pre_ping=True, pool_size=10, max_overflow=20)
-    engine = create_engine(url, connect_args={"timeout": 30, "check_same_thread": False})
+        return create_engine(url, pool_pre_ping=True, pool_size=20, max_overflow=40)
+    engine = create_engine(
+        url, connect_args={"timeout": 30, "check_same_thread": False}, pool_size=20, max_overflow=40
+    )
 
     @event.listens_for(engine, "connect")
     def _configure(connection: Any, _record: object) -> None:
@@ -46,6 +49,8 @@ def engine() -> Engine:
 
 def dispose() -> None:
     """Forget the engine and its connections: a forked child must open its own."""
+    global _writer  # noqa: PLW0603
+    _writer = threading.Lock()
     if engine.cache_info().currsize:
         engine().dispose(close=False)
     engine.cache_clear()
@@ -54,8 +59,20 @@ def dispose() -> None:
 @contextmanager
 def unit_of_work() -> Iterator[Session]:
     """A writing session: committed when the block ends, rolled back when it raises."""
-    with Session(engine().execution_options(**{WRITES: True}), expire_on_commit=False) as session, session.begin():
+    with (
+        _turn(),
+        Session(engine().execution_options(**{WRITES: True}), expire_on_commit=False) as session,
+        session.begin(),
+    ):
         yield session
+
+
+_writer = threading.Lock()
+
+
+def _turn() -> AbstractContextManager[object]:
+    """On SQLite one writer at a time: the threads of a process queue here, since SQLite itself makes them poll."""
+    return _writer if settings().sqlite else nullcontext()
 
 
 @contextmanager

@@ -158,7 +158,7 @@ def status() -> dict[str, Any]:
     with reading() as session:
         stages = session.exec(select(Image.stage, func.count()).group_by(col(Image.stage))).all()
         runs = session.exec(select(Run).where(col(Run.state) == RunState.RUNNING).order_by(col(Run.id))).all()
-        waiting = {queue: jobs.waiting_count(session, queue) for queue in messages.QUEUES}
+        waiting = {queue: job_control.waiting_count(session, queue) for queue in messages.QUEUES}
         sources = session.exec(select(func.count()).select_from(Source)).one()
     return {
         "running": is_running(),

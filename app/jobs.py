@@ -1,20 +1,20 @@
 """Work items: the database is the truth, messages only wake.
 
 A run is expanded into items; a Celery message says "there is work on this queue"; a worker claims up to N items of like
-shape in one short transaction, keeps one heartbeat for itself, and finishing checks its fencing token. The sweeper alone
-gives back expired leases, and never a paid one. Doing an item twice changes nothing.
+shape in one short transaction, keeps one heartbeat for itself, and finishing checks its fencing token. Doing an item twice
+changes nothing. What people and the sweeper do to items is in ``app/job_control.py``.
 """
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass, field
-from datetime import timedelta
+from datetime import datetime, timedelta
 from typing import Any
 
-from sqlalchemy import and_, case, func, select, update
+from sqlalchemy import and_, case, or_, select, update
 from sqlmodel import Session, col
 
 from app.db import insert_ignore
-from app.messages import QUEUES, wake_after_commit
+from app.messages import wake_after_commit
 from app.models import ItemState, Json, Run, RunState, WorkItem, utcnow
 
 
@@ -32,6 +32,9 @@ JOBS: dict[str, Job] = {
     "generate": Job("workers.tasks.generate:GenerateTask"),
     "score": Job("workers.tasks.score:ScoreTask", batch=4),
     "judge": Job("workers.tasks.judge:JudgeTask"),
+    "prompt": Job("workers.tasks.prompt:PromptTask"),
+    "batch": Job("workers.tasks.batch:SubmitTask", batch=40),
+    "collect": Job("workers.tasks.batch:CollectTask"),
 }
 
 
@@ -44,8 +47,8 @@ class NewItem:
     queue: str = "cpu"
     shape: str = ""
     priority: int = 100
+    lane: str = ""
     payload: Json = field(default_factory=dict)
-    paid: bool = False
 
 
 @dataclass(frozen=True)
@@ -76,8 +79,8 @@ def add_items(session: Session, run_id: int, items: Sequence[NewItem]) -> int:
         return 0
     rows = [
         dict(
-            run_id=run_id, kind=i.kind, key=i.key, queue=i.queue, shape=i.shape, priority=i.priority, payload=i.payload,
-            paid=i.paid, state=ItemState.WAITING, created_at=utcnow(), attempts=0, token=0, owner="", error="",
+            run_id=run_id, kind=i.kind, key=i.key, queue=i.queue, shape=i.shape, priority=i.priority, lane=i.lane,
+            payload=i.payload, paid=False, state=ItemState.WAITING, created_at=utcnow(), attempts=0, token=0, owner="", error="",
         )
         for i in items
     ]  # fmt: skip
@@ -89,11 +92,20 @@ def add_items(session: Session, run_id: int, items: Sequence[NewItem]) -> int:
     return added
 
 
-def claim(session: Session, queue: str, owner: str, lease_seconds: int) -> list[Lease]:
-    """Take the next items of ``queue``: as many of one kind and shape as that kind's batch allows."""
+def claim(
+    session: Session, queue: str, owner: str, lease_seconds: int, blocked_lanes: Collection[str] = ()
+) -> list[Lease]:
+    """Take the next items of ``queue``: as many of one kind and shape as that kind's batch allows.
+
+    Items of ``blocked_lanes`` are passed over: their provider takes nothing at present, and others must not wait for it.
+    """
     open_runs = select(col(Run.id)).where(col(Run.state) == RunState.RUNNING)
     waiting = and_(
-        col(WorkItem.state) == ItemState.WAITING, col(WorkItem.queue) == queue, col(WorkItem.run_id).in_(open_runs)
+        col(WorkItem.state) == ItemState.WAITING,
+        col(WorkItem.queue) == queue,
+        col(WorkItem.run_id).in_(open_runs),
+        or_(col(WorkItem.ready_at).is_(None), col(WorkItem.ready_at) <= utcnow()),
+        *([col(WorkItem.lane).not_in(blocked_lanes)] if blocked_lanes else []),
     )
     head = session.execute(
         select(col(WorkItem.kind), col(WorkItem.shape), col(WorkItem.attempts))
@@ -162,29 +174,77 @@ def fail(session: Session, lease: Lease, error: str, *, final: bool) -> bool:
     return not again
 
 
-def _close(session: Session, lease: Lease, *, state: ItemState, seconds: float | None, error: str) -> bool:
+def postpone(session: Session, lease: Lease, seconds: float, why: str) -> bool:
+    """Give a leased item back, not to be claimed for ``seconds``. It counts as no attempt. False: the lease was lost."""
+    given_back = _close(
+        session, lease, state=ItemState.WAITING, seconds=None, error=why, ready_at=utcnow() + timedelta(seconds=seconds)
+    )
+    if given_back:
+        session.execute(
+            update(WorkItem)
+            .where(col(WorkItem.id) == lease.id, col(WorkItem.attempts) > 0)
+            .values(attempts=col(WorkItem.attempts) - 1)
+        )
+    return given_back
+
+
+def leave_unknown(session: Session, lease: Lease, error: str) -> bool:
+    """Close a leased item whose paid call may or may not have gone through. False when the lease was lost."""
+    return _close(session, lease, state=ItemState.UNKNOWN, seconds=None, error=error)
+
+
+def mark_paid(session: Session, lease: Lease, under_way: bool) -> bool:
+    """Note on the item that a paid call is, or is no longer, under way. False when the lease was lost: send nothing."""
+    marked = session.execute(
+        update(WorkItem)
+        .where(
+            col(WorkItem.id) == lease.id, col(WorkItem.token) == lease.token, col(WorkItem.state) == ItemState.LEASED
+        )
+        .values(paid=under_way)
+        .returning(col(WorkItem.id))
+    ).first()  # fmt: skip
+    return marked is not None
+
+
+CLOSED = {
+    ItemState.DONE: col(Run.done),
+    ItemState.FAILED: col(Run.failed),
+    ItemState.CANCELLED: col(Run.cancelled),
+    ItemState.UNKNOWN: col(Run.unknown),
+}
+"""States in which an item stays by itself, with the counter of its run."""
+
+
+def _close(
+    session: Session,
+    lease: Lease,
+    *,
+    state: ItemState,
+    seconds: float | None,
+    error: str,
+    ready_at: datetime | None = None,
+) -> bool:
     closed = session.execute(
         update(WorkItem)
         .where(
             col(WorkItem.id) == lease.id, col(WorkItem.token) == lease.token, col(WorkItem.state) == ItemState.LEASED
         )
         .values(
-            state=state, seconds=seconds, error=error[:2000], lease_until=None, owner="",
+            state=state, seconds=seconds, error=error[:2000], lease_until=None, owner="", paid=False, ready_at=ready_at,
             finished_at=None if state == ItemState.WAITING else utcnow(),
         )
         .returning(col(WorkItem.id))
     ).first()  # fmt: skip
     if closed is None:
         return False
-    if state != ItemState.WAITING:
-        counter = col(Run.done) if state == ItemState.DONE else col(Run.failed)
-        session.execute(update(Run).where(col(Run.id) == lease.run_id).values({counter: counter + 1}))
+    if state in CLOSED:
+        session.execute(update(Run).where(col(Run.id) == lease.run_id).values({CLOSED[state]: CLOSED[state] + 1}))
     return True
 
 
 def settle_run(session: Session, run_id: int) -> None:
     """Close the run when nothing of it is left to do."""
-    complete = col(Run.total) == col(Run.done) + col(Run.failed) + col(Run.cancelled)
+    complete = col(Run.total) == col(Run.done) + col(Run.failed) + col(Run.cancelled) + col(Run.unknown)
     session.execute(
         update(Run)
         .where(col(Run.id) == run_id, complete, col(Run.state).in_([RunState.RUNNING, RunState.CANCELLING]))
@@ -193,109 +253,3 @@ def settle_run(session: Session, run_id: int) -> None:
             state=case((col(Run.state) == RunState.CANCELLING, RunState.CANCELLED), else_=RunState.FINISHED),
         )
     )
-
-
-def cancel_run(session: Session, run_id: int) -> None:
-    """Ask a run to stop: nothing more of it is claimed; what is being worked on finishes; the sweeper closes the rest."""
-    session.execute(
-        update(Run).where(col(Run.id) == run_id, col(Run.state) == RunState.RUNNING).values(state=RunState.CANCELLING)
-    )
-    cancel_waiting(session, run_id)
-
-
-def cancel_waiting(session: Session, run_id: int, window: int = 5000) -> int:
-    """Cancel up to ``window`` waiting items of a run that is being cancelled. Returns how many."""
-    ids = (
-        select(col(WorkItem.id))
-        .where(col(WorkItem.run_id) == run_id, col(WorkItem.state) == ItemState.WAITING)
-        .limit(window)
-    )
-    return _move(session, run_id, ids, ItemState.WAITING, ItemState.CANCELLED)
-
-
-def resume_run(session: Session, run_id: int) -> int:
-    """Put a run's cancelled items back to waiting."""
-    ids = select(col(WorkItem.id)).where(col(WorkItem.run_id) == run_id, col(WorkItem.state) == ItemState.CANCELLED)
-    return _reopen(session, run_id, ids, ItemState.CANCELLED)
-
-
-def retry_failed(session: Session, run_id: int) -> int:
-    """Give a run's failed items fresh attempts."""
-    ids = select(col(WorkItem.id)).where(
-        col(WorkItem.run_id) == run_id, col(WorkItem.state) == ItemState.FAILED, col(WorkItem.kind).in_(JOBS)
-    )
-    return _reopen(session, run_id, ids, ItemState.FAILED)
-
-
-def _reopen(session: Session, run_id: int, ids: Any, old: ItemState) -> int:
-    moved = _move(session, run_id, ids, old, ItemState.WAITING)
-    if moved:
-        session.execute(update(Run).where(col(Run.id) == run_id).values(state=RunState.RUNNING, finished_at=None))
-        for queue in QUEUES:
-            wake_after_commit(session, queue)
-    return moved
-
-
-def _move(session: Session, run_id: int, ids: Any, old: ItemState, new: ItemState) -> int:
-    """Move items between waiting and a closed state, the run's counters with them."""
-    moved = len(
-        session.execute(
-            update(WorkItem)
-            .where(col(WorkItem.id).in_(ids), col(WorkItem.state) == old)
-            .values(
-                state=new, attempts=0, error="", finished_at=None if new == ItemState.WAITING else utcnow()
-            )
-            .returning(col(WorkItem.id))
-        ).all()
-    )  # fmt: skip
-    counters = {ItemState.FAILED: col(Run.failed), ItemState.CANCELLED: col(Run.cancelled)}
-    values = {}
-    if old in counters:
-        values[counters[old]] = counters[old] - moved
-    if new in counters:
-        values[counters[new]] = counters[new] + moved
-    session.execute(update(Run).where(col(Run.id) == run_id).values(values))
-    settle_run(session, run_id)
-    return moved
-
-
-def release_expired(session: Session, *, owner_prefix: str | None = None) -> int:
-    """Give back what silent workers held: waiting again, or unknown where a paid call may be under way.
-
-    With ``owner_prefix`` the leases of those owners are given back at once: their processes are known to be gone. An item
-    that has used up its attempts this way is given up by the worker that claims it next.
-    """
-    dead = col(WorkItem.owner).startswith(owner_prefix) if owner_prefix else col(WorkItem.lease_until) < utcnow()
-    unknown = "The worker died while a paid call was under way; its outcome is unknown."
-    queues = session.execute(
-        update(WorkItem)
-        .where(col(WorkItem.state) == ItemState.LEASED, dead)
-        .values(
-            state=case((col(WorkItem.paid), ItemState.UNKNOWN), else_=ItemState.WAITING),
-            error=case((col(WorkItem.paid), unknown), else_=""),
-            owner="", lease_until=None,
-        )
-        .returning(col(WorkItem.queue))
-    ).scalars().all()  # fmt: skip
-    for queue in set(queues):
-        wake_after_commit(session, queue)
-    return len(queues)
-
-
-def sweep(session: Session) -> int:
-    """What the sweeper does every few seconds: expired leases, runs being cancelled, queues nobody was woken for."""
-    released = release_expired(session)
-    for run_id in session.execute(select(col(Run.id)).where(col(Run.state) == RunState.CANCELLING)).scalars().all():
-        cancel_waiting(session, run_id)
-    queues = session.execute(
-        select(col(WorkItem.queue)).where(col(WorkItem.state) == ItemState.WAITING).group_by(col(WorkItem.queue))
-    )
-    for queue in queues.scalars().all():
-        wake_after_commit(session, queue)
-    return released
-
-
-def waiting_count(session: Session, queue: str) -> int:
-    """How many items wait on ``queue``."""
-    query = select(func.count()).where(col(WorkItem.state) == ItemState.WAITING, col(WorkItem.queue) == queue)
-    return int(session.execute(query).scalar_one())

@@ -65,7 +65,7 @@ class Supervisor:
                 self._wait_for_redis()
             migrate.upgrade(config.sql_url)
             with unit_of_work() as session:
-                jobs.release_expired(session, owner_prefix=f"{socket.gethostname()}:")
+                job_control.release_expired(session, owner_prefix=f"{socket.gethostname()}:")
             for child in self._children():
                 self._start(child)
         except BaseException:

@@ -9,19 +9,28 @@ from app.models.base import Json, JsonColumn, UtcDateTime, utcnow
 
 
 class Method(SQLModel, table=True):
-    """Anything that maps an LQ image to an HQ image. ``kind``: generator, checkpoint or external."""
+    """Anything that maps an LQ image to an HQ image. ``kind``: generator, checkpoint or external.
 
-    __table_args__ = (UniqueConstraint("generator", "strategy"),)
+    ``stand_in``: its provider was a local server of ours, so what it made is no MFM's and enters no table.
+    """
+
+    __table_args__ = (UniqueConstraint("generator", "strategy", "stand_in"),)
 
     id: int | None = Field(default=None, primary_key=True)
     name: str = Field(unique=True, max_length=100)
     kind: str = Field(default="generator", max_length=20)
     generator: str = Field(max_length=100)
     strategy: str = Field(default="none", max_length=20)
+    stand_in: bool = False
 
 
 class Candidate(SQLModel, table=True):
-    """The output of one method for one image. The recipe (prompt, parameters, versions) is part of its identity."""
+    """The output of one method for one image. The recipe (prompt, parameters, versions) is part of its identity.
+
+    ``file_sha256`` holds the pixels that are scored and shown, at the LQ's size. ``raw_sha256`` are the provider's bytes as
+    they came, which are the same file unless the size had to be changed. ``checks`` tells what was found on arrival:
+    the size as it came, whether it was resized or cropped, and its displacement against the LQ in pixels.
+    """
 
     __table_args__ = (UniqueConstraint("image_id", "method_id", "recipe_hash", "sample"),)
 
@@ -39,7 +48,31 @@ class Candidate(SQLModel, table=True):
     thumbnail_sha256: str = Field(max_length=64)
     width: int
     height: int
+    raw_sha256: str = Field(default="", max_length=64)
+    checks: Json = Field(default_factory=dict, sa_type=JsonColumn)
     seconds: float = 0.0
+    created_at: datetime = Field(default_factory=utcnow, sa_type=UtcDateTime)
+
+
+class Refusal(SQLModel, table=True):
+    """A generation that ended without a usable image, and counts as a failure of its method.
+
+    ``reason`` is the provider's code (IMAGE_SAFETY) or ours (WRONG_ASPECT, NOT_AN_IMAGE). ``raw_sha256`` are the bytes that
+    came, if any did.
+    """
+
+    __table_args__ = (UniqueConstraint("image_id", "method_id", "recipe_hash", "sample"),)
+
+    id: int | None = Field(default=None, primary_key=True)
+    image_id: int = Field(foreign_key="image.id")
+    method_id: int = Field(foreign_key="method.id", index=True)
+    recipe_hash: str = Field(max_length=64)
+    recipe: Json = Field(default_factory=dict, sa_type=JsonColumn)
+    sample: int = 0
+    run_id: int | None = Field(default=None, foreign_key="run.id", index=True)
+    reason: str = Field(max_length=80)
+    message: str = Field(default="", max_length=1000)
+    raw_sha256: str = Field(default="", max_length=64)
     created_at: datetime = Field(default_factory=utcnow, sa_type=UtcDateTime)
 
 
@@ -95,9 +128,12 @@ class Score(SQLModel, table=True):
 
 
 class Verdict(SQLModel, table=True):
-    """A judge's answer about one candidate, with its own decision and what the accept rule makes of its scores."""
+    """A judge's answer about one candidate, with its own decision and what the accept rule makes of its scores.
 
-    __table_args__ = (UniqueConstraint("candidate_id", "judge", "version"),)
+    ``stand_in``: no real model answered, so it never counts as VLM-R.
+    """
+
+    __table_args__ = (UniqueConstraint("candidate_id", "judge", "version", "stand_in"), Index(None, "judge", "candidate_id"))
 
     id: int | None = Field(default=None, primary_key=True)
     candidate_id: int = Field(foreign_key="candidate.id")
@@ -108,5 +144,6 @@ class Verdict(SQLModel, table=True):
     decision: str = Field(max_length=10)
     rule_decision: str = Field(max_length=10)
     raw: str
+    stand_in: bool = False
     seconds: float = 0.0
     created_at: datetime = Field(default_factory=utcnow, sa_type=UtcDateTime)

@@ -3,7 +3,7 @@
 from datetime import datetime
 from enum import StrEnum
 
-from sqlalchemy import Index, UniqueConstraint
+from sqlalchemy import BigInteger, Index, UniqueConstraint
 from sqlmodel import Field, SQLModel
 
 from app.models.base import Json, JsonColumn, UtcDateTime, utcnow
@@ -23,6 +23,8 @@ class ItemState(StrEnum):
     FAILED = "failed"
     CANCELLED = "cancelled"
     UNKNOWN = "unknown"
+    REMOTE = "remote"
+    """Handed to a provider as part of a batch, to be collected later; no worker holds it."""
 
 
 class Run(SQLModel, table=True):
@@ -37,6 +39,8 @@ class Run(SQLModel, table=True):
     done: int = 0
     failed: int = 0
     cancelled: int = 0
+    unknown: int = 0
+    spent_micros: int = Field(default=0, sa_type=BigInteger)
     created_by: int | None = Field(default=None, foreign_key="user.id")
     created_at: datetime = Field(default_factory=utcnow, sa_type=UtcDateTime)
     finished_at: datetime | None = Field(default=None, sa_type=UtcDateTime)
@@ -45,8 +49,10 @@ class Run(SQLModel, table=True):
 class WorkItem(SQLModel, table=True):
     """One unit of a run. ``token`` grows with every lease: only the holder of the newest may finish the item.
 
-    ``shape`` groups items that are worked on together (one method, one image size). ``paid`` items are never given back
-    to the queue when their worker dies: their state becomes unknown, for a person to decide.
+    ``shape`` groups items that are worked on together (one method, one image size). While ``paid`` is set a call that may
+    cost money is under way: when its worker dies the item becomes unknown, for a person to decide, and is not given back to
+    the queue. ``lane`` is the provider that the item needs, so that one that is paused holds up nothing else; before
+    ``ready_at`` it is not claimed.
     """
 
     __tablename__ = "work_item"
@@ -65,6 +71,8 @@ class WorkItem(SQLModel, table=True):
     queue: str = Field(max_length=10)
     shape: str = Field(default="", max_length=80)
     priority: int = 100
+    lane: str = Field(default="", max_length=20)
+    ready_at: datetime | None = Field(default=None, sa_type=UtcDateTime)
     payload: Json = Field(default_factory=dict, sa_type=JsonColumn)
     paid: bool = False
     state: str = Field(default=ItemState.WAITING, max_length=20)

@@ -13,14 +13,14 @@ def cancel(session: Session, user_id: int | None, run_id: int) -> None:
     run = _run(session, run_id)
     if run.state != RunState.RUNNING:
         raise Conflict(f"Run {run_id} is {run.state} already.")
-    jobs.cancel_run(session, run_id)
+    job_control.cancel_run(session, run_id)
     events.record(session, user_id, "run.cancelled", f"run:{run_id}")
 
 
 def resume(session: Session, user_id: int | None, run_id: int) -> int:
     """Put a run's cancelled items back to work; returns how many. Raises NotFound, or Conflict when there are none."""
     _workable(session, run_id)
-    moved = jobs.resume_run(session, run_id)
+    moved = job_control.resume_run(session, run_id)
     if not moved:
         raise Conflict(f"Run {run_id} has no cancelled items to resume.")
     events.record(session, user_id, "run.resumed", f"run:{run_id}", details={"items": moved})
@@ -30,7 +30,7 @@ def resume(session: Session, user_id: int | None, run_id: int) -> int:
 def retry_failed(session: Session, user_id: int | None, run_id: int) -> int:
     """Give a run's failed items fresh attempts; returns how many. Raises NotFound, or Conflict when there are none."""
     _workable(session, run_id)
-    moved = jobs.retry_failed(session, run_id)
+    moved = job_control.retry_failed(session, run_id)
     if not moved:
         raise Conflict(f"Run {run_id} has no failed items to retry.")
     events.record(session, user_id, "run.retried", f"run:{run_id}", details={"items": moved})

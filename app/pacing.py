@@ -1,0 +1,155 @@
+"""Pacing: how fast a provider may be asked, shared by all workers through Redis.
+
+Per provider: two token buckets (requests and images per minute, as GCRA: one number each), a count of calls under way, a
+pause that the provider asked for, and a circuit breaker. Money is not here: it is reserved in the database. Where Redis
+does not answer nothing is sent, since unpaced calls cost more than late ones.
+"""
+
+import uuid
+from dataclasses import dataclass
+
+from redis.exceptions import RedisError
+
+from app.accounts import Limits
+from app.messages import redis_client
+
+TRIP_AFTER = 8
+"""Failures in a row, over all workers, that open the circuit."""
+FIRST_PAUSE, LONGEST_PAUSE = 30, 600
+"""Seconds the circuit stays open; doubled each time it opens again without a success in between."""
+BURST_SECONDS = 2
+"""An idle provider may be asked as much at once as it would be in this time."""
+
+_ACQUIRE = """
+local t = redis.call('TIME'); local now = t[1] * 1000 + math.floor(t[2] / 1000)
+local base, rpm, ipm, most, life = KEYS[1], tonumber(ARGV[1]), tonumber(ARGV[2]), tonumber(ARGV[3]), tonumber(ARGV[4])
+local ticket, image, burst, take = ARGV[5], tonumber(ARGV[6]), tonumber(ARGV[7]), tonumber(ARGV[8])
+local wait = math.max(tonumber(redis.call('GET', base .. ':pause') or 0), tonumber(redis.call('GET', base .. ':open') or 0)) - now
+if wait > 0 then return wait end
+redis.call('ZREMRANGEBYSCORE', base .. ':busy', '-inf', now)
+local busy = redis.call('ZCARD', base .. ':busy')
+local half = redis.call('GET', base .. ':opened')
+if busy >= most or (half and busy >= 1) then return 100 end
+local function bucket(name, per_minute)
+  local gap = 60000 / per_minute
+  local tat = math.max(tonumber(redis.call('GET', base .. name) or 0), now)
+  return tat + gap, tat - math.max(burst * 1000, gap) + gap - now
+end
+local next_r, wait_r = bucket(':requests', rpm)
+local next_i, wait_i = 0, 0
+if image == 1 then next_i, wait_i = bucket(':images', ipm) end
+wait = math.ceil(math.max(wait_r, wait_i))
+if wait > 0 then return wait end
+if take == 1 then
+  redis.call('SET', base .. ':requests', next_r, 'PX', 120000)
+  if image == 1 then redis.call('SET', base .. ':images', next_i, 'PX', 120000) end
+  redis.call('ZADD', base .. ':busy', now + life, ticket)
+  redis.call('PEXPIRE', base .. ':busy', life + 60000)
+end
+return 0
+"""
+
+_REPORT = """
+local t = redis.call('TIME'); local now = t[1] * 1000 + math.floor(t[2] / 1000)
+local base, ticket, ok = KEYS[1], ARGV[1], ARGV[2]
+local trip, first, longest = tonumber(ARGV[3]), tonumber(ARGV[4]), tonumber(ARGV[5])
+redis.call('ZREM', base .. ':busy', ticket)
+if ok == '1' then redis.call('DEL', base .. ':failures', base .. ':opened') return 0 end
+if ok == '' then return 0 end
+local failures = redis.call('INCR', base .. ':failures')
+redis.call('EXPIRE', base .. ':failures', 600)
+local opened = tonumber(redis.call('GET', base .. ':opened') or 0)
+if failures < trip and opened == 0 then return 0 end
+local seconds = math.min(longest, first * 2 ^ opened)
+redis.call('SET', base .. ':open', now + seconds * 1000, 'PX', math.floor(seconds * 1000))
+redis.call('SET', base .. ':opened', opened + 1, 'EX', 3600)
+redis.call('DEL', base .. ':failures')
+return seconds
+"""
+
+
+@dataclass(frozen=True)
+class Ticket:
+    """Leave to send one request. Give it back with :func:`report`."""
+
+    provider: str
+    id: str
+
+
+@dataclass(frozen=True)
+class Pace:
+    """How a provider is being asked now: calls under way, failures in a row, and seconds until it may be asked again."""
+
+    under_way: int
+    failures: int
+    paused_for: float
+    tripped: bool
+
+
+def acquire(provider: str, limits: Limits, *, image: bool, lifetime: float) -> Ticket | float:
+    """Leave to send one request now, or the seconds to wait. A ticket never given back ends after ``lifetime`` seconds."""
+    ticket = Ticket(provider, uuid.uuid4().hex)
+    wait = _ask(ticket, limits, image=image, lifetime=lifetime, take=True)
+    return wait if wait > 0 else ticket
+
+
+def wait_for(provider: str, limits: Limits, *, image: bool) -> float:
+    """Seconds until a request could be sent; 0 is now. Takes nothing."""
+    return _ask(Ticket(provider, ""), limits, image=image, lifetime=1, take=False)
+
+
+def _ask(ticket: Ticket, limits: Limits, *, image: bool, lifetime: float, take: bool) -> float:
+    arguments = (
+        limits.requests_per_minute, limits.images_per_minute, limits.concurrency, int(lifetime * 1000), ticket.id,
+        int(image), BURST_SECONDS, int(take),
+    )  # fmt: skip
+    try:
+        return float(redis_client().eval(_ACQUIRE, 1, _key(ticket.provider), *arguments)) / 1000
+    except (RedisError, OSError):
+        return 5.0
+
+
+def report(ticket: Ticket, ok: bool | None) -> None:
+    """Give a ticket back. ``ok`` False counts towards the circuit breaker, True resets it, None says nothing about it."""
+    said = "" if ok is None else str(int(ok))
+    try:
+        redis_client().eval(
+            _REPORT, 1, _key(ticket.provider), ticket.id, said, TRIP_AFTER, FIRST_PAUSE, LONGEST_PAUSE
+        )
+    except (RedisError, OSError):
+        return  # the ticket ends by itself
+
+
+def cool_down(provider: str, seconds: float) -> None:
+    """Ask nothing of a provider for ``seconds``: it said so."""
+    try:
+        now = redis_client().time()
+        until = int(now[0] * 1000 + now[1] / 1000 + seconds * 1000)
+        redis_client().set(f"{_key(provider)}:pause", until, px=max(1, int(seconds * 1000)))
+    except (RedisError, OSError):
+        return
+
+
+def close_circuit(provider: str) -> None:
+    """Forget failures: an admin has looked and wants it tried again."""
+    key = _key(provider)
+    redis_client().delete(f"{key}:open", f"{key}:opened", f"{key}:failures", f"{key}:pause")
+
+
+def pace(provider: str) -> Pace | None:
+    """How a provider is being asked now, for people to see. None when Redis does not answer."""
+    key = _key(provider)
+    try:
+        client = redis_client()
+        seconds, micros = client.time()
+        now = seconds * 1000 + micros / 1000
+        under_way = client.zcount(f"{key}:busy", now, "+inf")
+        failures, pause, opened = client.mget(f"{key}:failures", f"{key}:pause", f"{key}:open")
+    except (RedisError, OSError):
+        return None
+    paused = max(float(pause or 0), float(opened or 0)) - now
+    return Pace(int(under_way), int(failures or 0), max(0.0, paused / 1000), opened is not None)
+
+
+def _key(provider: str) -> str:
+    return f"ggt:pace:{provider}"

@@ -1,0 +1,140 @@
+"""The ledger of paid calls: written before a call is sent, closed when its outcome is known.
+
+A request has a key, its work item's. What is known of it decides whether anything may be sent: an answer that is there is
+used, a call under way is waited for, and one whose outcome is unknown stops everything until a person decides.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from sqlalchemy import select, update
+from sqlmodel import Session, col
+
+from app import accounts, jobs
+from app.jobs import Lease
+from app.models import ApiCall, CallState, utcnow
+
+
+@dataclass(frozen=True)
+class Standing:
+    """What is known of one request: its answered calls, oldest first, and what stands in the way of another."""
+
+    answers: tuple[ApiCall, ...] = ()
+    refusal: ApiCall | None = None
+    under_way: ApiCall | None = None
+    unknown: ApiCall | None = None
+    tries: int = 0
+
+
+class LeaseLost(Exception):
+    """The item belongs to another worker now: send nothing."""
+
+
+class BudgetSpent(Exception):
+    """A budget does not have the money for this call."""
+
+
+def standing(session: Session, request_key: str) -> Standing:
+    """What is known of a request. ``tries`` counts its failed calls since a person last asked to retry."""
+    calls = session.execute(select(ApiCall).where(col(ApiCall.request_key) == request_key).order_by(col(ApiCall.id)))
+    rows = calls.scalars().all()
+    fresh = [c for c in rows if c.retried_at is None]
+
+    def last(state: CallState) -> ApiCall | None:
+        return next((c for c in reversed(fresh) if c.state == state), None)
+
+    return Standing(
+        answers=tuple(c for c in fresh if c.state == CallState.ANSWERED),
+        refusal=last(CallState.REFUSED),
+        under_way=last(CallState.SENT),
+        unknown=last(CallState.UNKNOWN),
+        tries=sum(c.state == CallState.FAILED for c in fresh),
+    )
+
+
+def begin(
+    session: Session,
+    lease: Lease,
+    *,
+    provider: str,
+    model: str,
+    purpose: str,
+    micros: int,
+    request_key: str = "",
+    batch_job_id: int | None = None,
+) -> int:
+    """Record a call about to be sent and reserve its price. Returns its id.
+
+    Raises LeaseLost or BudgetSpent; the caller must then roll back and send nothing. Two calls of one request at once are
+    refused by the database.
+    """
+    if not jobs.mark_paid(session, lease, under_way=True):
+        raise LeaseLost
+    if not accounts.reserve(session, provider, micros):
+        raise BudgetSpent
+    call = ApiCall(
+        provider=provider, model=model, purpose=purpose, request_key=request_key or lease.key, item_id=lease.id,
+        run_id=lease.run_id, batch_job_id=batch_job_id, reserved_micros=micros,
+    )  # fmt: skip
+    session.add(call)
+    session.flush()
+    return call.id or 0
+
+
+def accepted(session: Session, call_id: int, remote_id: str) -> None:
+    """The provider named the task it made of a call, so it can be looked for after a crash."""
+    session.execute(update(ApiCall).where(col(ApiCall.id) == call_id).values(remote_id=remote_id[:200]))
+
+
+@dataclass(frozen=True)
+class Closing:
+    """How a call ended. ``cost`` is in millionths of a dollar; ``remote_id`` replaces the recorded one where given."""
+
+    state: CallState
+    cost: int = 0
+    input_tokens: int = 0
+    output_tokens: int = 0
+    answer_sha256: str = ""
+    answer_text: str = ""
+    reason: str = ""
+    error: str = ""
+    retried: bool = False
+
+
+def close(session: Session, call_id: int, closing: Closing) -> bool:
+    """Record how a call ended and book its cost; its item's paid call is no longer under way.
+
+    A late answer to a call that was given up for unknown is taken: it was paid. False when the call was closed before.
+    """
+    found = session.execute(
+        select(ApiCall)
+        .where(col(ApiCall.id) == call_id, col(ApiCall.state).in_([CallState.SENT, CallState.UNKNOWN]))
+        .with_for_update()
+    ).scalar_one_or_none()
+    if found is None:
+        return False
+    late = found.state == CallState.UNKNOWN
+    if late and closing.state == CallState.UNKNOWN:
+        return False
+    booked = found.reserved_micros if late else 0
+    found.state, found.finished_at = closing.state, utcnow()
+    found.cost_micros = closing.cost
+    found.input_tokens, found.output_tokens = closing.input_tokens, closing.output_tokens
+    found.answer_sha256, found.answer_text = closing.answer_sha256, closing.answer_text
+    found.reason, found.error = closing.reason[:80], closing.error[:1000]
+    if closing.retried:
+        found.retried_at = utcnow()
+    session.add(found)
+    reserved = 0 if late else found.reserved_micros
+    accounts.book(session, found.provider, found.run_id, reserved=reserved, cost=closing.cost - booked)
+    return True
+
+
+def spent_by_provider(session: Session) -> Sequence[tuple[str, int, int, int]]:
+    """(provider, spent, spent today, reserved) of every provider that was ever used, in millionths of a dollar."""
+    rows = accounts.all_accounts(session)
+    today = accounts.today()
+    return [
+        (row.provider, row.spent_micros, row.spent_today_micros if row.day == today else 0, row.reserved_micros)
+        for row in rows
+    ]
