@@ -4,7 +4,7 @@ import json
 import os
 import subprocess
 import sys
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -13,8 +13,10 @@ from rich.markup import escape
 from sqlalchemy.exc import SQLAlchemyError
 from sqlmodel import col, select
 
-from app import headless, migrate
+from app import accounts, headless, migrate
 from app.catalog.categories import CATEGORIES
+from app.catalog.generators import STRATEGIES
+from app.catalog.judges import JUDGES
 from app.config import settings
 from app.db import reading, unit_of_work
 from app.errors import GgtError
@@ -22,8 +24,9 @@ from app.headless import console
 from app.models import Role, Run
 from app.services import doctor as doctor_service
 from app.services import export as export_service
-from app.services import flow, invitations
+from app.services import invitations, planning
 from app.services.ingest import SourceInput
+from app.services.options import LOCAL_JUDGE, PipelineOptions, check_options
 from app.services.weights import fetch_weights, weights_status
 from app.supervisor import Supervisor, beat_command, web_command, worker_command
 
@@ -84,7 +87,7 @@ def _load_demo() -> None:
         source = SourceInput(part["source"], part["licence"], part["author"], part["url"], part["kind"], part["note"])
         headless.ingest_folder(Path(part["path"]), part["category"], source, keep_near_duplicates=True)
     with unit_of_work() as session:
-        flow.start_pipeline(session, user_id=None)
+        planning.start_pipeline(session, PipelineOptions(), user_id=None)
 
 
 def _print_link() -> None:
@@ -124,7 +127,11 @@ def pipeline(
     url: Url = "",
     kind: Kind = "own",
     method: Annotated[str, typer.Option(help="Generator whose candidates may reach review; default: the category's.")] = "",
+    strategy: Annotated[str, typer.Option(help=f"Prompt strategy of an MFM: {', '.join(STRATEGIES)}.")] = "",
     compare: Annotated[bool, typer.Option(help="Let the other local methods make candidates too, for comparison.")] = True,
+    judge: Annotated[str, typer.Option(help=f"Who judges: {', '.join(JUDGES)}.")] = LOCAL_JUDGE,
+    batch: Annotated[bool, typer.Option(help="Ask in batches at half price, with answers within a day.")] = False,
+    spend: Annotated[float, typer.Option(help="US dollars that the run may cost by its estimate; it is told if more.")] = 0.0,
     keep_near_duplicates: KeepNear = False,
     as_json: AsJson = False,
 ) -> None:
@@ -134,14 +141,17 @@ def pipeline(
     """
     if not folder.is_dir():
         raise GgtError(f"{folder} is not a folder.")
-    flow.check_choice((category,), method or None)
+    options = PipelineOptions(
+        categories=(category,), method=method or None, strategy=strategy, compare=compare, judge=judge, batch=batch
+    )
+    check_options(options)
     headless.require_workers()
     headless.fetch_missing_weights()
     with headless.something_running() as supervisor:
         _open_database()
         given = SourceInput(source or folder.resolve().name, licence, author, url, kind)
         source_id, report = headless.ingest_folder(folder, category, given, keep_near_duplicates=keep_near_duplicates)
-        run_id = headless.run_pipeline(category=category, source_id=source_id, method=method or None, compare=compare)
+        run_id = headless.run_pipeline(replace(options, source_id=source_id), confirmed=round(spend * accounts.MICROS))
         headless.wait_for(run_id, "Pipeline", supervisor)
         _tell(headless.pipeline_report(run_id, report, category, source_id), as_json)
 

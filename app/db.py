@@ -23,9 +23,7 @@ def make_engine(url: str) -> Engine:
     """An engine for ``url`` with our transaction rules on it."""
     if not url.startswith("sqlite"):
         return create_engine(url, pool_pre_ping=True, pool_size=20, max_overflow=40)
-    engine = create_engine(
-        url, connect_args={"timeout": 30, "check_same_thread": False}, pool_size=20, max_overflow=40
-    )
+    engine = create_engine(url, connect_args={"timeout": 30, "check_same_thread": False}, pool_size=20, max_overflow=40)
 
     @event.listens_for(engine, "connect")
     def _configure(connection: Any, _record: object) -> None:
@@ -49,7 +47,7 @@ def engine() -> Engine:
 
 def dispose() -> None:
     """Forget the engine and its connections: a forked child must open its own."""
-    global _writer  # noqa: PLW0603
+    global _writer
     _writer = threading.Lock()
     if engine.cache_info().currsize:
         engine().dispose(close=False)

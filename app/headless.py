@@ -14,14 +14,15 @@ from rich.markup import escape
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 from sqlmodel import col, func, select
 
-from app import jobs, messages
+from app import job_control, messages
 from app.config import settings
 from app.db import reading, unit_of_work
 from app.errors import GgtError
 from app.models import Image, ItemState, Run, RunState, Source, Stage, WorkItem
-from app.services import flow, ingest
+from app.services import flow, ingest, planning
 from app.services.ingest import SourceInput
 from app.services.ingest_folder import files_in, ingest_files
+from app.services.options import PipelineOptions
 from app.services.weights import fetch_weights, weights_status
 from app.supervisor import Supervisor, is_running
 
@@ -94,13 +95,10 @@ def fetch_missing_weights() -> None:
         console.print(f"Some metrics stay unavailable: {error}")
 
 
-def run_pipeline(*, category: str, source_id: int, method: str | None, compare: bool) -> int:
-    """Start a pipeline run over one source's images of a category. Returns the run's id."""
+def run_pipeline(options: PipelineOptions, *, confirmed: int = 0) -> int:
+    """Start a pipeline run. ``confirmed`` is what it may cost, in millionths of a dollar. Returns its id."""
     with unit_of_work() as session:
-        run = flow.start_pipeline(
-            session, user_id=None, categories=(category,), source_id=source_id, method=method, compare=compare
-        )
-        return run.id or 0
+        return planning.start_pipeline(session, options, user_id=None, confirmed=confirmed).id or 0
 
 
 @dataclass(frozen=True)
@@ -116,7 +114,7 @@ class RunCount:
 def _count(run_id: int) -> RunCount:
     with reading() as session:
         run = session.get_one(Run, run_id)
-        return RunCount(run.state, run.total, run.done + run.failed + run.cancelled, run.failed)
+        return RunCount(run.state, run.total, run.done + run.failed + run.cancelled + run.unknown, run.failed)
 
 
 def wait_for(run_id: int, title: str, supervisor: Supervisor | None) -> RunCount:

@@ -46,6 +46,8 @@ def retry_failed(session: Session, run_id: int) -> int:
         col(WorkItem.run_id) == run_id, col(WorkItem.state) == ItemState.FAILED, col(WorkItem.kind).in_(JOBS)
     )
     _forget_calls(session, ids, [CallState.FAILED])
+    # A reply that could not be read, or a refusal to look at the picture, may come out otherwise; an image is kept.
+    _forget_calls(session, ids, [CallState.ANSWERED, CallState.REFUSED], purposes=("judge", "prompt"))
     return _reopen(session, run_id, ids, ItemState.FAILED)
 
 
@@ -65,12 +67,19 @@ def _of(run_id: int, state: ItemState) -> Any:
     return select(col(WorkItem.id)).where(col(WorkItem.run_id) == run_id, col(WorkItem.state) == state)
 
 
-def _forget_calls(session: Session, item_ids: Any, states: Sequence[CallState]) -> None:
+def _forget_calls(
+    session: Session, item_ids: Any, states: Sequence[CallState], purposes: Sequence[str] = ("generate", "judge", "prompt")
+) -> None:
     """Earlier calls for these items no longer stand in the way of another, nor count as tries."""
     keys = select(col(WorkItem.key)).where(col(WorkItem.id).in_(item_ids))
     session.execute(
         update(ApiCall)
-        .where(col(ApiCall.request_key).in_(keys), col(ApiCall.state).in_(states), col(ApiCall.retried_at).is_(None))
+        .where(
+            col(ApiCall.request_key).in_(keys),
+            col(ApiCall.state).in_(states),
+            col(ApiCall.purpose).in_(purposes),
+            col(ApiCall.retried_at).is_(None),
+        )
         .values(retried_at=utcnow())
     )
 
@@ -84,9 +93,7 @@ def _reopen(session: Session, run_id: int, ids: Any, old: ItemState) -> int:
     return moved
 
 
-def _move(
-    session: Session, run_id: int, ids: Any, old: ItemState, new: ItemState, *, keep_error: bool = False
-) -> int:
+def _move(session: Session, run_id: int, ids: Any, old: ItemState, new: ItemState, *, keep_error: bool = False) -> int:
     """Move items between waiting and a closed state, the run's counters with them."""
     moved = len(
         session.execute(
@@ -112,7 +119,8 @@ def _move(
 def release_expired(session: Session, *, owner_prefix: str | None = None) -> int:
     """Give back what silent workers held: waiting again, or unknown where a paid call may be under way.
 
-    A call whose task id at the provider is known can be looked at again, so its item waits. With ``owner_prefix`` the leases
+    A call whose task id at the provider is known can be looked at again, so its item waits; one that is part of a batch is
+    left to the batch's collector. With ``owner_prefix`` the leases
     of those owners are given back at once: their processes are known to be gone. An item that has used up its attempts this
     way is given up by the worker that claims it next.
     """
@@ -126,13 +134,17 @@ def release_expired(session: Session, *, owner_prefix: str | None = None) -> int
     traceable = select(col(ApiCall.item_id)).where(
         col(ApiCall.item_id).in_(ids), col(ApiCall.state) == CallState.SENT, col(ApiCall.remote_id) != ""
     )
-    lost = and_(col(WorkItem.paid), col(WorkItem.id).not_in(traceable))
+    batched = select(col(ApiCall.item_id)).where(
+        col(ApiCall.item_id).in_(ids), col(ApiCall.state) == CallState.SENT, col(ApiCall.batch_job_id).is_not(None)
+    )
+    remote = and_(col(WorkItem.paid), col(WorkItem.id).in_(batched))
+    lost = and_(col(WorkItem.paid), col(WorkItem.id).not_in(traceable), col(WorkItem.id).not_in(batched))
     unknown = "The worker died while a paid call was under way; its outcome is unknown."
     released = session.execute(
         update(WorkItem)
         .where(col(WorkItem.id).in_(ids))
         .values(
-            state=case((lost, ItemState.UNKNOWN), else_=ItemState.WAITING),
+            state=case((lost, ItemState.UNKNOWN), (remote, ItemState.REMOTE), else_=ItemState.WAITING),
             error=case((lost, unknown), else_=""),
             finished_at=case((lost, utcnow()), else_=None),
             owner="", lease_until=None, paid=False,

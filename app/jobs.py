@@ -8,7 +8,6 @@ changes nothing. What people and the sweeper do to items is in ``app/job_control
 from collections.abc import Collection, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
-from typing import Any
 
 from sqlalchemy import and_, case, or_, select, update
 from sqlmodel import Session, col
@@ -40,7 +39,10 @@ JOBS: dict[str, Job] = {
 
 @dataclass(frozen=True)
 class NewItem:
-    """An item to add to a run. ``key`` says what it is; adding the same key to a run twice adds nothing."""
+    """An item to add to a run. ``key`` says what it is; adding the same key to a run twice adds nothing.
+
+    It is not claimed before ``delay`` seconds have passed.
+    """
 
     kind: str
     key: str
@@ -48,6 +50,7 @@ class NewItem:
     shape: str = ""
     priority: int = 100
     lane: str = ""
+    delay: float = 0.0
     payload: Json = field(default_factory=dict)
 
 
@@ -60,6 +63,7 @@ class Lease:
     kind: str
     key: str
     shape: str
+    queue: str
     token: int
     attempts: int
     payload: Json
@@ -80,7 +84,8 @@ def add_items(session: Session, run_id: int, items: Sequence[NewItem]) -> int:
     rows = [
         dict(
             run_id=run_id, kind=i.kind, key=i.key, queue=i.queue, shape=i.shape, priority=i.priority, lane=i.lane,
-            payload=i.payload, paid=False, state=ItemState.WAITING, created_at=utcnow(), attempts=0, token=0, owner="", error="",
+            payload=i.payload, paid=False, state=ItemState.WAITING, created_at=utcnow(), attempts=0, token=0, owner="",
+            error="", ready_at=utcnow() + timedelta(seconds=i.delay) if i.delay else None,
         )
         for i in items
     ]  # fmt: skip
@@ -92,9 +97,7 @@ def add_items(session: Session, run_id: int, items: Sequence[NewItem]) -> int:
     return added
 
 
-def claim(
-    session: Session, queue: str, owner: str, lease_seconds: int, blocked_lanes: Collection[str] = ()
-) -> list[Lease]:
+def claim(session: Session, queue: str, owner: str, lease_seconds: int, blocked_lanes: Collection[str] = ()) -> list[Lease]:
     """Take the next items of ``queue``: as many of one kind and shape as that kind's batch allows.
 
     Items of ``blocked_lanes`` are passed over: their provider takes nothing at present, and others must not wait for it.
@@ -136,7 +139,15 @@ def claim(
         .returning(WorkItem)
     )  # fmt: skip
     items = sorted(claimed.scalars(), key=lambda i: (i.priority, i.id))
-    return [Lease(i.id, i.run_id, i.kind, i.key, i.shape, i.token, i.attempts, i.payload) for i in items]
+    return [Lease(i.id, i.run_id, i.kind, i.key, i.shape, i.queue, i.token, i.attempts, i.payload) for i in items]
+
+
+def any_waiting(session: Session, queue: str, lanes: Collection[str]) -> bool:
+    """Whether anything waits on ``queue`` for one of ``lanes``."""
+    query = select(col(WorkItem.id)).where(
+        col(WorkItem.state) == ItemState.WAITING, col(WorkItem.queue) == queue, col(WorkItem.lane).in_(lanes)
+    )
+    return session.execute(query.limit(1)).first() is not None
 
 
 def heartbeat(session: Session, leases: Sequence[Lease], owner: str, lease_seconds: int) -> None:
@@ -188,6 +199,42 @@ def postpone(session: Session, lease: Lease, seconds: float, why: str) -> bool:
     return given_back
 
 
+def hand_over(
+    session: Session, lease: Lease, queue: str, lane: str = "", *, priority: int | None = None, kind: str = ""
+) -> bool:
+    """Give a leased item to the workers of another queue, at once. It counts as no attempt. False: the lease was lost."""
+    if not postpone(session, lease, 0.0, ""):
+        return False
+    _send_on(session, lease.id, queue, lane, priority, kind)
+    return True
+
+
+def park(session: Session, leases: Sequence[Lease]) -> None:
+    """The leased items were handed to a provider as a batch: nobody holds them until they are collected."""
+    for lease in leases:
+        _close(session, lease, state=ItemState.REMOTE, seconds=None, error="")
+
+
+def unpark(session: Session, item_id: int, *, kind: str, queue: str, lane: str = "", priority: int | None = None) -> None:
+    """An item of a batch was collected: it waits again, as ``kind``."""
+    back = session.execute(
+        update(WorkItem)
+        .where(col(WorkItem.id) == item_id, col(WorkItem.state) == ItemState.REMOTE)
+        .values(state=ItemState.WAITING, ready_at=None, attempts=0, finished_at=None)
+        .returning(col(WorkItem.id))
+    ).first()
+    if back is not None:
+        _send_on(session, item_id, queue, lane, priority, kind)
+
+
+def _send_on(session: Session, item_id: int, queue: str, lane: str, priority: int | None, kind: str) -> None:
+    moved: Json = {"queue": queue, "lane": lane}
+    moved |= {} if priority is None else {"priority": priority}
+    moved |= {"kind": kind} if kind else {}
+    session.execute(update(WorkItem).where(col(WorkItem.id) == item_id).values(**moved))
+    wake_after_commit(session, queue)
+
+
 def leave_unknown(session: Session, lease: Lease, error: str) -> bool:
     """Close a leased item whose paid call may or may not have gone through. False when the lease was lost."""
     return _close(session, lease, state=ItemState.UNKNOWN, seconds=None, error=error)
@@ -231,7 +278,7 @@ def _close(
         )
         .values(
             state=state, seconds=seconds, error=error[:2000], lease_until=None, owner="", paid=False, ready_at=ready_at,
-            finished_at=None if state == ItemState.WAITING else utcnow(),
+            finished_at=utcnow() if state in CLOSED else None,
         )
         .returning(col(WorkItem.id))
     ).first()  # fmt: skip

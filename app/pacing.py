@@ -6,6 +6,7 @@ does not answer nothing is sent, since unpaced calls cost more than late ones.
 """
 
 import uuid
+from collections.abc import Mapping
 from dataclasses import dataclass
 
 from redis.exceptions import RedisError
@@ -24,7 +25,8 @@ _ACQUIRE = """
 local t = redis.call('TIME'); local now = t[1] * 1000 + math.floor(t[2] / 1000)
 local base, rpm, ipm, most, life = KEYS[1], tonumber(ARGV[1]), tonumber(ARGV[2]), tonumber(ARGV[3]), tonumber(ARGV[4])
 local ticket, image, burst, take = ARGV[5], tonumber(ARGV[6]), tonumber(ARGV[7]), tonumber(ARGV[8])
-local wait = math.max(tonumber(redis.call('GET', base .. ':pause') or 0), tonumber(redis.call('GET', base .. ':open') or 0)) - now
+local function at(name) return tonumber(redis.call('GET', base .. name) or 0) end
+local wait = math.max(at(':pause'), at(':open')) - now
 if wait > 0 then return wait end
 redis.call('ZREMRANGEBYSCORE', base .. ':busy', '-inf', now)
 local busy = redis.call('ZCARD', base .. ':busy')
@@ -32,7 +34,7 @@ local half = redis.call('GET', base .. ':opened')
 if busy >= most or (half and busy >= 1) then return 100 end
 local function bucket(name, per_minute)
   local gap = 60000 / per_minute
-  local tat = math.max(tonumber(redis.call('GET', base .. name) or 0), now)
+  local tat = math.max(at(name), now)
   return tat + gap, tat - math.max(burst * 1000, gap) + gap - now
 end
 local next_r, wait_r = bucket(':requests', rpm)
@@ -89,19 +91,14 @@ class Pace:
 def acquire(provider: str, limits: Limits, *, image: bool, lifetime: float) -> Ticket | float:
     """Leave to send one request now, or the seconds to wait. A ticket never given back ends after ``lifetime`` seconds."""
     ticket = Ticket(provider, uuid.uuid4().hex)
-    wait = _ask(ticket, limits, image=image, lifetime=lifetime, take=True)
+    wait = _ask(ticket, limits, image=image, lifetime=lifetime)
     return wait if wait > 0 else ticket
 
 
-def wait_for(provider: str, limits: Limits, *, image: bool) -> float:
-    """Seconds until a request could be sent; 0 is now. Takes nothing."""
-    return _ask(Ticket(provider, ""), limits, image=image, lifetime=1, take=False)
-
-
-def _ask(ticket: Ticket, limits: Limits, *, image: bool, lifetime: float, take: bool) -> float:
+def _ask(ticket: Ticket, limits: Limits, *, image: bool, lifetime: float) -> float:
     arguments = (
         limits.requests_per_minute, limits.images_per_minute, limits.concurrency, int(lifetime * 1000), ticket.id,
-        int(image), BURST_SECONDS, int(take),
+        int(image), BURST_SECONDS, 1,
     )  # fmt: skip
     try:
         return float(redis_client().eval(_ACQUIRE, 1, _key(ticket.provider), *arguments)) / 1000
@@ -109,13 +106,33 @@ def _ask(ticket: Ticket, limits: Limits, *, image: bool, lifetime: float, take: 
         return 5.0
 
 
+def waits(limits: Mapping[str, Limits]) -> dict[str, float]:
+    """Seconds until each lane may be asked again, in one round trip: ``gemini`` for text, ``gemini/image`` for images."""
+    lanes = [(provider, lane) for provider in limits for lane in (provider, image_lane(provider))]
+    try:
+        pipeline = redis_client().pipeline(transaction=False)
+        for provider, lane in lanes:
+            limit = limits[provider]
+            pipeline.eval(
+                _ACQUIRE, 1, _key(provider), limit.requests_per_minute, limit.images_per_minute, limit.concurrency, 1000, "",
+                int(lane != provider), BURST_SECONDS, 0,
+            )  # fmt: skip
+        answers = pipeline.execute()
+    except (RedisError, OSError):
+        answers = [5000] * len(lanes)
+    return {lane: float(ms) / 1000 for (_, lane), ms in zip(lanes, answers, strict=True)}
+
+
+def image_lane(provider: str) -> str:
+    """The lane of items that make an image with ``provider``; those that ask it for text have the provider's own name."""
+    return f"{provider}/image"
+
+
 def report(ticket: Ticket, ok: bool | None) -> None:
     """Give a ticket back. ``ok`` False counts towards the circuit breaker, True resets it, None says nothing about it."""
     said = "" if ok is None else str(int(ok))
     try:
-        redis_client().eval(
-            _REPORT, 1, _key(ticket.provider), ticket.id, said, TRIP_AFTER, FIRST_PAUSE, LONGEST_PAUSE
-        )
+        redis_client().eval(_REPORT, 1, _key(ticket.provider), ticket.id, said, TRIP_AFTER, FIRST_PAUSE, LONGEST_PAUSE)
     except (RedisError, OSError):
         return  # the ticket ends by itself
 

@@ -19,7 +19,7 @@ from types import FrameType, TracebackType
 
 from redis.exceptions import RedisError
 
-from app import jobs, messages, migrate
+from app import job_control, messages, migrate
 from app.config import settings
 from app.db import unit_of_work
 from app.errors import GgtError

@@ -65,7 +65,7 @@ def soak(items: int, chance: random.Random, folder: Path) -> int:
         while True:
             time.sleep(0.5)
             with unit_of_work() as session:
-                jobs.sweep(session)
+                job_control.sweep(session)
             with reading() as session:
                 state = session.get_one(Run, run_id)
             print(f"\r{state.done} of {items} done, {kills} kills", end="", flush=True)

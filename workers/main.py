@@ -4,7 +4,7 @@ import logging
 
 from celery import signals
 
-from app import db, jobs, messages
+from app import db, job_control, messages
 from app.db import unit_of_work
 from app.services import ingest
 from workers import runtime
@@ -16,15 +16,14 @@ log = logging.getLogger("ggt.worker")
 @app.task(name="ggt.work")
 def work(queue: str) -> None:
     """There may be work on ``queue``: do one batch of it."""
-    if runtime.work_once(queue):
-        messages.wake(queue)
+    runtime.work_once(queue, found=lambda: messages.wake(queue))
 
 
 @app.task(name="ggt.sweep")
 def sweep() -> None:
     """Give back expired leases, finish cancellations, wake queues nobody was woken for, close abandoned uploads."""
     with unit_of_work() as session:
-        released = jobs.sweep(session)
+        released = job_control.sweep(session)
         ingest.close_abandoned(session)
     if released:
         log.warning("%d work items of silent workers were given back", released)

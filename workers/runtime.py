@@ -6,8 +6,7 @@ import os
 import socket
 import threading
 import time
-from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Iterator, Sequence
 from functools import lru_cache
 from typing import Any, Protocol
 
@@ -18,24 +17,21 @@ from app.config import settings
 from app.db import reading, unit_of_work
 from app.errors import GgtError
 from app.jobs import Lease
+from workers import paid
+from workers.outcomes import Failure, Parked, Postponed, Unresolved
 
 log = logging.getLogger("ggt.worker")
 
 
-@dataclass(frozen=True)
-class Failure:
-    """One item that could not be done. ``final`` means that trying again would not help."""
-
-    error: str
-    final: bool
-
-
 class Task(Protocol):
-    """One kind of work. ``compute`` holds no session and yields one outcome per loaded item, in order."""
+    """One kind of work. ``compute`` holds no session and yields one outcome per loaded item, in order.
+
+    An outcome is what ``save`` takes, or a Failure, Postponed, Unresolved or Parked.
+    """
 
     def load(self, session: Session, leases: Sequence[Lease]) -> list[Any]: ...
 
-    def compute(self, loaded: Sequence[Any]) -> Iterator[Any | Failure]: ...
+    def compute(self, loaded: Sequence[Any]) -> Iterator[Any]: ...
 
     def save(self, session: Session, lease: Lease, outcome: Any) -> None: ...
 
@@ -45,8 +41,8 @@ class Task(Protocol):
 
 
 def owner_name() -> str:
-    """This process, as leases name it."""
-    return f"{socket.gethostname()}:{os.getpid()}"
+    """This thread of this process, as leases name it."""
+    return f"{socket.gethostname()}:{os.getpid()}:{threading.get_ident()}"
 
 
 @lru_cache
@@ -57,16 +53,38 @@ def task_for(kind: str) -> Task:
     return task
 
 
-def work_once(queue: str) -> int:
-    """Claim one batch from ``queue``, do it, save each result as it comes. Returns how many items were claimed."""
+def work_once(queue: str, found: Callable[[], object] = lambda: None) -> int:
+    """Claim one batch from ``queue``, do it, save each result as it comes. Returns how many items were claimed.
+
+    ``found`` is called as soon as there was something to claim, before the work: it wakes the next worker.
+    """
     owner = owner_name()
-    with unit_of_work() as session:
-        leases = jobs.claim(session, queue, owner, settings().lease_seconds)
+    leases = _claim(queue, owner)
     if not leases:
         return 0
+    found()
     with _Heartbeat(leases, owner):
         _work(leases)
     return len(leases)
+
+
+SHORT_WAIT = 2.0
+"""Seconds a worker rather waits for a provider's turn than goes back to sleep."""
+
+
+def _claim(queue: str, owner: str) -> list[Lease]:
+    """The next batch. On the api queue what a provider takes only later is passed over, and soon is waited for."""
+    deadline = time.monotonic() + 5 * SHORT_WAIT
+    while True:
+        waits = paid.lane_waits() if queue == "api" else {}
+        with unit_of_work() as session:
+            blocked = [lane for lane, wait in waits.items() if wait > 0]
+            leases = jobs.claim(session, queue, owner, settings().lease_seconds, blocked)
+            soon = [lane for lane, wait in waits.items() if 0 < wait <= SHORT_WAIT]
+            hopeful = not leases and bool(soon) and jobs.any_waiting(session, queue, soon)
+        if leases or not hopeful or time.monotonic() > deadline:
+            return leases
+        time.sleep(min(waits[lane] for lane in soon) + 0.01)
 
 
 def _work(leases: Sequence[Lease]) -> None:
@@ -95,8 +113,13 @@ def _work(leases: Sequence[Lease]) -> None:
 
 
 def _save(task: Task, lease: Lease, outcome: Any, seconds: float) -> None:
+    if isinstance(outcome, Parked):
+        return
     if isinstance(outcome, Failure):
         _fail(task, lease, outcome)
+        return
+    if isinstance(outcome, Postponed | Unresolved):
+        _put_aside(lease, outcome)
         return
     with unit_of_work() as session:
         if jobs.finish(session, lease, seconds):
@@ -104,6 +127,15 @@ def _save(task: Task, lease: Lease, outcome: Any, seconds: float) -> None:
             jobs.settle_run(session, lease.run_id)
         else:
             log.warning("%s was taken over by another worker; this result is dropped", lease.key)
+
+
+def _put_aside(lease: Lease, outcome: Postponed | Unresolved) -> None:
+    with unit_of_work() as session:
+        if isinstance(outcome, Postponed):
+            jobs.postpone(session, lease, outcome.seconds, outcome.why)
+        else:
+            jobs.leave_unknown(session, lease, outcome.error)
+            jobs.settle_run(session, lease.run_id)
 
 
 def _fail(task: Task | None, lease: Lease, failure: Failure) -> None:

@@ -4,6 +4,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 
 from app.domain.aspects import Aspect
+from app.domain.prompting import one_line
 
 FAITHFULNESS: frozenset[Aspect] = frozenset({"object_consistency", "geometry_alignment", "content_reasonableness"})
 """Aspects that fail when a restoration did too much, as restoration quality fails when it did too little."""
@@ -43,13 +44,19 @@ class NextAttempt:
 
 
 def next_attempt(
-    attempt: int, params: Mapping[str, float], failed: tuple[Aspect, ...], stochastic: bool, rule: RefinementRule
+    attempt: int,
+    params: Mapping[str, float],
+    failed: tuple[Aspect, ...],
+    stochastic: bool,
+    rule: RefinementRule,
+    reasons: Mapping[Aspect, str] | None = None,
 ) -> NextAttempt | None:
     """The attempt that follows number ``attempt`` (1-based, rejected for ``failed``), or None when it was the last.
 
-    Stochastic generators are prompted: their second attempt appends an instruction per failed aspect, their third
-    repeats that prompt with the next sample, as in Fig. C.2. A deterministic generator would give the same pixels
-    again, so it has its parameters changed each time, and None is returned when they cannot change any further.
+    Stochastic generators are prompted: their second attempt appends an instruction per failed aspect, with the judge's
+    reason for it where ``reasons`` has one, and their third repeats that prompt with the next sample, as in Fig. C.2. A
+    deterministic generator would give the same pixels again, so it has its parameters changed each time, and None is
+    returned when they cannot change any further.
     Raises ValueError for an attempt below 1.
     """
     if attempt < 1:
@@ -57,7 +64,8 @@ def next_attempt(
     if attempt >= rule.max_attempts:
         return None
     if stochastic:
-        added = tuple(rule.instructions[a] for a in rule.instructions if a in failed) if attempt == 1 else ()
+        told = reasons or {}
+        added = tuple(_instruction(a, rule, told) for a in rule.instructions if a in failed) if attempt == 1 else ()
         why = f"appended instructions for {_listed(failed)}" if added else "same prompt, next sample"
         return NextAttempt(dict(params), added, attempt, why)
     changes = _changes(params, frozenset(failed), rule)
@@ -66,6 +74,17 @@ def next_attempt(
     told = ", ".join(f"{k} {old:.3g} to {new:.3g}" for k, (old, new) in changes.items())
     changed = {**params, **{k: new for k, (_, new) in changes.items()}}
     return NextAttempt(changed, (), 0, f"{_listed(failed)} failed: {told}")
+
+
+def _instruction(aspect: Aspect, rule: RefinementRule, reasons: Mapping[Aspect, str]) -> str:
+    reason = one_line(reasons.get(aspect, ""))
+    return f"{rule.instructions[aspect]} What was found: {reason}" if reason else rule.instructions[aspect]
+
+
+def weakest(scores: Mapping[Aspect, float]) -> tuple[Aspect, ...]:
+    """The aspects with the lowest score: what to strengthen when a judge rejects though no score is below its minimum."""
+    lowest = min(scores.values())
+    return tuple(a for a, score in scores.items() if score == lowest)
 
 
 def _changes(params: Mapping[str, float], failed: frozenset[Aspect], rule: RefinementRule) -> dict[str, tuple[float, float]]:

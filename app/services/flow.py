@@ -1,134 +1,32 @@
-"""The flow of Fig. 3 after collection: generate, score, metric filter, judge, up to three attempts, then a person.
+"""The flow of Fig. 3 after planning: generate, score, metric filter, judge, up to three attempts, then a person.
 
-A pipeline run plans itself in windows of images. Each finished item adds the next one of its image in the same unit of
-work, so the chain of an image can neither stall nor fork, whatever dies in between.
+Each finished item adds the next one of its image in the same unit of work, so the chain of an image can neither stall nor
+fork, whatever dies in between.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
+from dataclasses import replace
 from typing import Any
 
 from sqlmodel import Session, col, select
 
 from app import jobs
-from app.catalog.categories import CATEGORIES
 from app.catalog.generators import GENERATORS
 from app.catalog.judges import JUDGES
 from app.catalog.metrics import METRICS
-from app.catalog.quality import ACCEPT_RULE, REFINEMENT_RULE, filter_rule
-from app.domain.aspects import ASPECTS
+from app.catalog.quality import ACCEPT_RULE, REFINEMENT_RULE
+from app.catalog.vlms import VLMS
+from app.db import insert_ignore
+from app.domain.aspects import ASPECTS, Aspect
 from app.domain.metric_filter import apply_filter
-from app.domain.refinement import next_attempt
+from app.domain.prompting import fit_prompt
+from app.domain.refinement import NextAttempt, next_attempt, weakest
 from app.domain.verdict import failed_aspects
-from app.errors import GgtError
 from app.jobs import NewItem
-from app.models import Candidate, CandidateSummary, Image, Method, Run, Score, Stage, Verdict
-from app.services.recipes import first_recipe, generate_item, recipe_hash
-
-PLAN_WINDOW = 200
-LOCAL_JUDGE = "local-measure"
-REOPENED = (Stage.FILTERED_OUT, Stage.JUDGED_OUT, Stage.REJECTED, Stage.FAILED)
-"""Stages from which another run may take an image up again, with a recipe that was not tried yet."""
-
-
-def start_pipeline(
-    session: Session,
-    *,
-    user_id: int | None,
-    categories: tuple[str, ...] = (),
-    source_id: int | None = None,
-    image_ids: tuple[int, ...] = (),
-    method: str | None = None,
-    compare: bool = True,
-) -> Run:
-    """Start a run over the images chosen by category, source or id (all when none is given).
-
-    ``method`` is the generator whose candidates may reach review (None: each category's default); with ``compare`` the
-    other generators make candidates too, for comparison only.
-    """
-    check_choice(categories, method)
-    what = ", ".join(CATEGORIES[c].title for c in categories) or (f"{len(image_ids)} images" if image_ids else "all images")
-    params = {
-        "categories": list(categories),
-        "source_id": source_id,
-        "image_ids": list(image_ids),
-        "method": method,
-        "compare": compare,
-        "judge": LOCAL_JUDGE,
-    }
-    run = jobs.start_run(session, "pipeline", f"Pipeline: {what}, {method or 'default method'}", params, user_id)
-    assert run.id is not None
-    jobs.add_items(session, run.id, [_plan_item(0)])
-    return run
-
-
-def check_choice(categories: Sequence[str], method: str | None) -> None:
-    """Raise GgtError, with what there is, for a category or method that does not exist."""
-    for category in categories:
-        if category not in CATEGORIES:
-            raise GgtError(f"There is no category {category!r}; choose from {', '.join(CATEGORIES)}.")
-    if method is not None and method not in GENERATORS:
-        raise GgtError(f"There is no method {method!r}; choose from {', '.join(GENERATORS)}.")
-
-
-def _plan_item(after: int) -> NewItem:
-    return NewItem("plan", f"plan:{after}", priority=1, payload={"after": after})
-
-
-def plan_window(session: Session, run_id: int, after: int) -> int:
-    """Add the work of the next window of images to a run, and the item that plans the window after it.
-
-    Returns how many images the window held.
-    """
-    run = session.get_one(Run, run_id)
-    query = select(Image).where(col(Image.id) > after).order_by(col(Image.id)).limit(PLAN_WINDOW)
-    if run.params["categories"]:
-        query = query.where(col(Image.category).in_(run.params["categories"]))
-    if run.params["source_id"] is not None:
-        query = query.where(col(Image.source_id) == run.params["source_id"])
-    if run.params["image_ids"]:
-        query = query.where(col(Image.id).in_(run.params["image_ids"]))
-    images = session.exec(query).all()
-    if not images:
-        return 0
-    tried = _tried(session, [i.id for i in images], chosen_only=False)
-    chosen_before = _tried(session, [i.id for i in images], chosen_only=True)
-    items: list[NewItem] = []
-    for image in images:
-        chosen = run.params["method"] or CATEGORIES[image.category].default_method
-        fresh = (chosen, recipe_hash(first_recipe(chosen, image.category))) not in chosen_before.get(image.id, set())
-        if image.stage == Stage.COLLECTED or (image.stage in REOPENED and fresh):
-            items.append(generate_item(image, chosen, first_recipe(chosen, image.category), chosen=True))
-        if run.params["compare"]:
-            done = {method for method, _ in tried.get(image.id, set())}
-            items += [
-                generate_item(image, key, first_recipe(key, image.category), chosen=False)
-                for key, spec in GENERATORS.items()
-                if key != chosen and key not in done and spec.local
-            ]
-    items.append(_plan_item(max(i.id or 0 for i in images)))
-    jobs.add_items(session, run_id, items)
-    return len(images)
-
-
-def _tried(
-    session: Session, image_ids: Sequence[int | None], *, chosen_only: bool
-) -> dict[int | None, set[tuple[str, str]]]:
-    """Per image, the (generator, recipe hash) of every candidate it already has, or only of those chosen for review."""
-    query = (
-        select(Candidate.image_id, Method.generator, Candidate.recipe_hash)
-        .join(Method, col(Method.id) == col(Candidate.method_id))
-        .where(col(Candidate.image_id).in_(image_ids))
-    )
-    if chosen_only:
-        query = query.join(CandidateSummary, col(CandidateSummary.candidate_id) == col(Candidate.id))
-        query = query.where(col(CandidateSummary.chosen).is_(True))
-    tried: dict[int | None, set[tuple[str, str]]] = {}
-    for image_id, generator, digest in session.exec(query):
-        tried.setdefault(image_id, set()).add((generator, digest))
-    return tried
-
-
-# --- steps ----------------------------------------------------------------------------------------------------------
+from app.models import Candidate, CandidateSummary, Image, Refusal, Score, Stage, Verdict, utcnow
+from app.services import filter_rules
+from app.services.options import taken_stages
+from app.services.recipes import Chain, generate_item, method_for
 
 
 def candidate_made(session: Session, run_id: int, candidate: Candidate, payload: Mapping[str, Any]) -> None:
@@ -148,13 +46,13 @@ def candidate_made(session: Session, run_id: int, candidate: Candidate, payload:
             category=image.category,
             stage=Stage.GENERATED,
         )
-    chosen = payload["chosen"] and _may_take(image, payload["parent_id"])
+    chosen = payload["chosen"] and _may_take(image, payload)
     if chosen:
         summary.chosen, summary.attempt, summary.stage = True, payload["attempt"], Stage.GENERATED
         image.current_candidate_id, image.stage, image.stage_reason = candidate.id, Stage.GENERATED, ""
     session.add(summary)
     session.add(image)
-    jobs.add_items(session, run_id, _score_items(candidate, chosen=chosen))
+    jobs.add_items(session, run_id, _score_items(candidate, payload.get("judge", ""), chosen=chosen))
 
 
 def _locked_image(session: Session, image_id: int) -> Image:
@@ -162,40 +60,68 @@ def _locked_image(session: Session, image_id: int) -> Image:
     return session.get_one(Image, image_id, with_for_update={"key_share": True}, populate_existing=True)
 
 
-def _may_take(image: Image, parent_id: int | None) -> bool:
+def _may_take(image: Image, payload: Mapping[str, Any]) -> bool:
     """Whether a new candidate may become an image's current one: not when another run or a person was faster."""
+    parent_id = payload["parent_id"]
     if parent_id is None:
-        return image.stage == Stage.COLLECTED or image.stage in REOPENED
+        return image.stage in taken_stages(replace=payload.get("replaces", False))
     return image.current_candidate_id == parent_id and image.stage in (Stage.REFINING, Stage.FAILED)
 
 
-def _score_items(candidate: Candidate, *, chosen: bool) -> list[NewItem]:
+def _score_items(candidate: Candidate, judge: str, *, chosen: bool) -> list[NewItem]:
     """For the chosen chain first what the filter needs (the no-reference metrics), so that a verdict comes soon."""
     no_reference = [key for key, spec in METRICS.items() if not spec.reference]
     full_reference = [key for key, spec in METRICS.items() if spec.reference]
     if not chosen:
-        return [_score_item(candidate, "compared", [*full_reference, *no_reference], 300, filters=False)]
+        items = [_score_item(candidate, "compared", [*full_reference, *no_reference], 300, judge="", filters=False)]
+        return items + ([judge_item(candidate.id or 0, judge, decides=False)] if judge else [])
     return [
-        _score_item(candidate, "no-reference", no_reference, 10, filters=True),
-        _score_item(candidate, "full-reference", full_reference, 150, filters=False),
+        _score_item(candidate, "no-reference", no_reference, 10, judge=judge, filters=True),
+        _score_item(candidate, "full-reference", full_reference, 150, judge=judge, filters=False),
     ]
 
 
-def _score_item(candidate: Candidate, name: str, metrics: list[str], priority: int, *, filters: bool) -> NewItem:
+def _score_item(candidate: Candidate, name: str, metrics: list[str], priority: int, *, judge: str, filters: bool) -> NewItem:
     return NewItem(
         "score",
         f"score:{candidate.id}:{name}",
         queue="gpu",
         shape=f"{candidate.width}x{candidate.height}",
         priority=priority,
-        payload={"candidate_id": candidate.id, "metrics": metrics, "filters": filters},
+        payload={"candidate_id": candidate.id, "metrics": metrics, "filters": filters, "judge": judge},
     )
+
+
+def judge_item(candidate_id: int, judge: str, *, decides: bool) -> NewItem:
+    """The work item that judges a candidate. Where it does not decide, it moves nothing: it is an opinion to compare."""
+    spec = JUDGES[judge]
+    return NewItem(
+        "judge",
+        f"judge:{candidate_id}:{judge}",
+        queue=spec.queue,
+        shape=judge,
+        lane=VLMS[spec.vlm].provider if spec.vlm else "",
+        priority=5 if decides else 250,
+        payload={"candidate_id": candidate_id, "judge": judge, "decides": decides},
+    )
+
+
+def refused(session: Session, run_id: int, payload: Mapping[str, Any], reason: str, message: str, raw: str = "") -> None:
+    """A generator gave no usable image, for good: an outcome that counts against its method, and not an error."""
+    method = method_for(session, payload["recipe"])
+    row = {
+        "image_id": payload["image_id"], "method_id": method.id, "recipe_hash": payload["recipe_hash"],
+        "recipe": payload["recipe"], "sample": payload["sample"], "run_id": run_id, "reason": reason[:80],
+        "message": message[:1000], "raw_sha256": raw, "created_at": utcnow(),
+    }  # fmt: skip
+    insert_ignore(session, Refusal, [row])
+    generation_failed(session, payload, f"{method.name} gave no usable image ({reason}): {message}")
 
 
 def generation_failed(session: Session, payload: Mapping[str, Any], error: str) -> None:
     """A chosen generator gave no image: the image says so, and a later run may take it up again."""
     image = _locked_image(session, payload["image_id"])
-    if payload["chosen"] and _may_take(image, payload["parent_id"]):
+    if payload["chosen"] and _may_take(image, payload):
         image.stage, image.stage_reason = Stage.FAILED, error[:500]
         session.add(image)
 
@@ -209,8 +135,11 @@ def step_failed(session: Session, candidate_id: int, error: str) -> None:
         session.add(image)
 
 
-def scored(session: Session, run_id: int, candidate_id: int, *, filters: bool) -> None:
-    """Scores of a candidate are stored: summarise them and, where the item says so, filter by them."""
+def scored(session: Session, run_id: int, candidate_id: int, *, filters: bool, judge: str) -> None:
+    """Scores of a candidate are stored: summarise them and, where the item says so, filter by them and go on to a judge.
+
+    Without a judge what the filter passes goes to a person.
+    """
     candidate = session.get_one(Candidate, candidate_id)
     image = _locked_image(session, candidate.image_id)
     summary = session.get_one(CandidateSummary, candidate_id)
@@ -222,25 +151,16 @@ def scored(session: Session, run_id: int, candidate_id: int, *, filters: bool) -
     session.add(summary)
     if not filters or image.current_candidate_id != candidate_id:
         return
-    rule = filter_rule(image.category)
+    rule = filter_rules.in_force(session, image.category)
     directions = {key: METRICS[key].better for key in rule.min_improvement if key in METRICS}
     result = apply_filter(lq, hq, rule, directions)
     summary.filter_passed, summary.filter_reason = result.passed, result.reason[:500]
     if not result.passed:
         _set_stage(session, image, summary, Stage.FILTERED_OUT, result.reason)
         return
-    _set_stage(session, image, summary, Stage.SCORED, result.reason)
-    judge = JUDGES[LOCAL_JUDGE]
-    item = NewItem(
-        "judge",
-        f"judge:{candidate_id}:{judge.key}",
-        queue=judge.queue,
-        shape=judge.key,
-        priority=5,
-        payload={"candidate_id": candidate_id, "judge": judge.key},
-        paid=not judge.local,
-    )
-    jobs.add_items(session, run_id, [item])
+    _set_stage(session, image, summary, Stage.SCORED if judge else Stage.AWAITING, result.reason)
+    if judge:
+        jobs.add_items(session, run_id, [judge_item(candidate_id, judge, decides=True)])
 
 
 def _latest(session: Session, pixel_sha256: str, references: set[str]) -> dict[str, float | None]:
@@ -256,9 +176,12 @@ def _latest(session: Session, pixel_sha256: str, references: set[str]) -> dict[s
     }
 
 
-def judged(session: Session, run_id: int, verdict: Verdict) -> None:
-    """A verdict came in: on to a person, to another attempt, or out (Fig. C.2)."""
-    session.add(verdict)
+def judged(session: Session, run_id: int, verdict: Verdict, *, decides: bool) -> None:
+    """A verdict came in: on to a person, to another attempt, or out (Fig. C.2). An opinion is only kept."""
+    row = verdict.model_dump(exclude={"id"})
+    insert_ignore(session, Verdict, [row])
+    if not decides:
+        return
     candidate = session.get_one(Candidate, verdict.candidate_id)
     image = _locked_image(session, candidate.image_id)
     summary = session.get_one(CandidateSummary, verdict.candidate_id)
@@ -269,30 +192,45 @@ def judged(session: Session, run_id: int, verdict: Verdict) -> None:
     if verdict.decision == "accept":
         _set_stage(session, image, summary, Stage.AWAITING, "")
         return
-    failed = failed_aspects({aspect: verdict.scores[aspect] for aspect in ASPECTS}, ACCEPT_RULE)
-    generator = candidate.recipe["generator"]
-    following = next_attempt(
-        summary.attempt, candidate.recipe["params"], failed, GENERATORS[generator].stochastic, REFINEMENT_RULE
-    )
-    names = ", ".join(aspect.replace("_", " ") for aspect in failed) or "the judge's own decision"
+    following, names = _following(candidate, summary.attempt, verdict)
     if following is None:
         _set_stage(session, image, summary, Stage.JUDGED_OUT, f"Rejected at attempt {summary.attempt}: {names}.")
         return
     _set_stage(session, image, summary, Stage.JUDGED_OUT, f"Attempt {summary.attempt} rejected: {names}.")
     image.stage = Stage.REFINING
-    prompt = " ".join((candidate.recipe["prompt"], *following.appended_instructions)).strip()
-    recipe = {**candidate.recipe, "params": dict(following.params), "prompt": prompt}
     item = generate_item(
         image,
-        generator,
-        recipe,
-        chosen=True,
+        {**candidate.recipe, "params": dict(following.params), **_strengthened(candidate, following)},
+        Chain(chosen=True, judge=verdict.judge),
         sample=following.sample,
         parent_id=candidate.id,
         attempt=summary.attempt + 1,
         why=following.why,
     )
     jobs.add_items(session, run_id, [item])
+
+
+def _following(candidate: Candidate, attempt: int, verdict: Verdict) -> tuple[NextAttempt | None, str]:
+    """The next attempt after a rejection, None when there is none, and what was wrong, in words."""
+    scores: dict[Aspect, float] = {aspect: verdict.scores[aspect] for aspect in ASPECTS}
+    reasons: dict[Aspect, str] = {aspect: str(verdict.reasons.get(aspect, "")) for aspect in ASPECTS}
+    failed = failed_aspects(scores, ACCEPT_RULE)
+    spec = GENERATORS[candidate.recipe["generator"]]
+    following = next_attempt(
+        attempt, candidate.recipe["params"], failed or weakest(scores), spec.stochastic, REFINEMENT_RULE, reasons
+    )
+    if following is not None and spec.stochastic:
+        # Samples count within a recipe: one that is new starts at its own first, a repeated one goes on from its parent's.
+        sample = 0 if following.appended_instructions else candidate.sample + 1
+        following = replace(following, sample=sample)
+    return following, ", ".join(aspect.replace("_", " ") for aspect in failed) or "the judge's own decision"
+
+
+def _strengthened(candidate: Candidate, following: NextAttempt) -> dict[str, Any]:
+    """The prompt of the next attempt, within what its model takes, and a note in the recipe where something was cut."""
+    spec = GENERATORS[candidate.recipe["generator"]]
+    text, cut = fit_prompt(candidate.recipe["prompt"], spec.prompt_limit, following.appended_instructions)
+    return {"prompt": text} | ({"prompt_cut": True} if cut else {})
 
 
 def _set_stage(session: Session, image: Image, summary: CandidateSummary, stage: Stage, reason: str) -> None:

@@ -77,6 +77,11 @@ def count(session: Session, wanted: GalleryFilter) -> int:
     return number
 
 
+def matching_ids(wanted: GalleryFilter) -> Select[Any]:
+    """The statement that selects the ids of all images that match, in no order."""
+    return _matching(wanted, select(col(Image.id)))
+
+
 def choices(session: Session) -> Choices:
     """Names for the filter form, in one statement."""
     names = union_all(select(literal("source"), col(Source.name)), select(literal("method"), col(Method.name)))

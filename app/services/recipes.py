@@ -3,38 +3,98 @@
 import hashlib
 import json
 from collections.abc import Mapping
+from dataclasses import dataclass
 from typing import Any
 
 from sqlmodel import Session, col, select
 
-from app.catalog.generators import GENERATORS
+from app import pacing
+from app.catalog.generators import GENERATORS, Strategy
+from app.config import settings
 from app.db import insert_ignore
+from app.domain.prompting import fit_prompt
+from app.errors import GgtError
 from app.jobs import NewItem
 from app.models import Candidate, Image, Method
 
 
-def first_recipe(generator: str, category: str) -> dict[str, Any]:
-    """What a first attempt with ``generator`` does to an image of ``category``."""
-    spec = GENERATORS[generator]
-    return {
-        "generator": generator,
+@dataclass(frozen=True)
+class Setting:
+    """A generator with a prompt strategy: the paper's "setting" (a row of Table 1)."""
+
+    generator: str
+    strategy: Strategy = "none"
+
+    @property
+    def vlm(self) -> str:
+        """The VLM that writes the prompt, or empty."""
+        return self.strategy.removeprefix("vlm-") if self.strategy.startswith("vlm-") else ""
+
+
+@dataclass(frozen=True)
+class Prompt:
+    """The text to send and what it is: "fix/1", or "meta/1 gemini/2" for the second edition of what Gemini wrote."""
+
+    text: str
+    version: str
+
+
+NO_PROMPT = Prompt("", "")
+
+
+def first_recipe(setting: Setting, category: str, prompt: Prompt = NO_PROMPT, extra: str = "") -> dict[str, Any]:
+    """What a first attempt does to an image of ``category``. ``extra`` is an instruction appended to the prompt.
+
+    A prompt longer than the model takes loses sentences at its end, and the recipe says so. Raises GgtError where the
+    instruction alone is too long.
+    """
+    spec = GENERATORS[setting.generator]
+    recipe: dict[str, Any] = {
+        "generator": setting.generator,
         "version": spec.version,
-        "strategy": "none",
-        "prompt": "",
+        "strategy": setting.strategy,
+        "prompt": prompt.text,
         "params": spec.params_for(category),
     }
+    if not spec.prompted:
+        return recipe
+    try:
+        text, cut = fit_prompt(prompt.text, spec.prompt_limit, (extra,) if extra else ())
+    except ValueError as error:
+        raise GgtError(f"{spec.title}: {error}.") from None
+    recipe |= {"prompt": text, "prompt_version": prompt.version, "model": spec.model}
+    if extra:
+        recipe["extra"] = extra
+    if cut:
+        recipe["prompt_cut"] = True
+    if spec.provider and settings().stand_in(spec.provider):
+        recipe["stand_in"] = True
+    return recipe
 
 
 def recipe_hash(recipe: Mapping[str, Any]) -> str:
     return hashlib.sha256(json.dumps(recipe, sort_keys=True, ensure_ascii=False).encode()).hexdigest()
 
 
+@dataclass(frozen=True)
+class Chain:
+    """What is wanted of a candidate beyond its recipe; it is carried from item to item.
+
+    ``chosen``: it may reach review. ``replaces``: it may take the place of a candidate that waits for a person.
+    ``judge`` is the judge that decides on it, or only gives an opinion where it is not chosen; empty: none.
+    """
+
+    chosen: bool
+    judge: str = ""
+    replaces: bool = False
+    batch: bool = False
+
+
 def generate_item(
     image: Image,
-    generator: str,
     recipe: Mapping[str, Any],
+    chain: Chain,
     *,
-    chosen: bool,
     sample: int = 0,
     parent_id: int | None = None,
     attempt: int = 1,
@@ -42,18 +102,20 @@ def generate_item(
 ) -> NewItem:
     """The work item that makes one candidate. Small images go first, and chosen chains before comparisons."""
     digest = recipe_hash(recipe)
+    generator = recipe["generator"]
     size_rank = min(30, image.width * image.height // 32_768)
     spec = GENERATORS[generator]
     return NewItem(
-        kind="generate",
+        kind="batch" if chain.batch else "generate",
         key=f"generate:{image.id}:{generator}:{digest[:16]}:{sample}",
         queue=spec.queue,
         shape=generator,
-        priority=(20 if chosen else 200) + size_rank,
-        paid=not spec.local and spec.queue == "api",
+        lane=pacing.image_lane(spec.provider) if spec.provider else "",
+        priority=(20 if chain.chosen else 200) + size_rank,
         payload={
             "image_id": image.id, "recipe": dict(recipe), "recipe_hash": digest, "sample": sample,
-            "parent_id": parent_id, "chosen": chosen, "attempt": attempt, "why": why,
+            "parent_id": parent_id, "chosen": chain.chosen, "attempt": attempt, "why": why,
+            "judge": chain.judge, "replaces": chain.replaces, "batch": chain.batch,
         },
     )  # fmt: skip
 
@@ -74,11 +136,16 @@ def existing_candidate(session: Session, payload: Mapping[str, Any]) -> Candidat
 
 def method_for(session: Session, recipe: Mapping[str, Any]) -> Method:
     """The method row of a recipe, made on first use."""
-    generator, strategy = recipe["generator"], recipe["strategy"]
-    where = (col(Method.generator) == generator, col(Method.strategy) == strategy)
+    generator, strategy, stand_in = recipe["generator"], recipe["strategy"], bool(recipe.get("stand_in"))
+    where = (
+        col(Method.generator) == generator,
+        col(Method.strategy) == strategy,
+        col(Method.stand_in).is_(stand_in),
+    )
     found = session.exec(select(Method).where(*where)).first()
     if found:
         return found
-    name = generator if strategy == "none" else f"{generator} / {strategy}"
-    insert_ignore(session, Method, [{"name": name, "kind": "generator", "generator": generator, "strategy": strategy}])
+    name = (generator if strategy == "none" else f"{generator} / {strategy}") + (" (stand-in)" if stand_in else "")
+    row = {"name": name, "kind": "generator", "generator": generator, "strategy": strategy, "stand_in": stand_in}
+    insert_ignore(session, Method, [row])
     return session.exec(select(Method).where(*where)).one()

@@ -2,7 +2,7 @@
 
 from sqlmodel import Session
 
-from app import jobs
+from app import job_control
 from app.errors import Conflict, NotFound
 from app.models import Run, RunState
 from app.services import events

@@ -34,10 +34,12 @@ class RunProgress:
     finished_at: datetime | None
     by: str
     rate: float
+    unknown: int = 0
+    spent_micros: int = 0
 
     @property
     def closed(self) -> int:
-        return self.done + self.failed + self.cancelled
+        return self.done + self.failed + self.cancelled + self.unknown
 
     @property
     def share(self) -> float:
@@ -79,6 +81,7 @@ class KindRow:
     failed: int
     cancelled: int
     unknown: int
+    remote: int
     seconds: float | None
 
 
@@ -149,11 +152,6 @@ class RunDetail:
     log: tuple[ItemRow, ...]
     report: IngestReport | None
 
-    @property
-    def unknown(self) -> int:
-        return sum(kind.unknown for kind in self.kinds)
-
-
 def runs(
     session: Session, *, before: int | None = None, only_open: bool = False, size: int = PAGE_SIZE
 ) -> list[RunProgress]:
@@ -211,7 +209,7 @@ def _progress(run: Run, name: str | None, rates: Mapping[int, float]) -> RunProg
     run_id = run.id or 0
     return RunProgress(
         run_id, run.kind, run.title, run.state, run.total, run.done, run.failed, run.cancelled, run.created_at,
-        run.finished_at, name or "command line", rates.get(run_id, 0.0),
+        run.finished_at, name or "command line", rates.get(run_id, 0.0), run.unknown, run.spent_micros,
     )  # fmt: skip
 
 
@@ -249,8 +247,8 @@ def _kinds(session: Session, run_id: int) -> tuple[KindRow, ...]:
 
 
 def _kind_row(kind: str, by_state: Mapping[str, int], seconds: float | None) -> KindRow:
-    waiting, leased, done, failed, cancelled, unknown = (by_state.get(state, 0) for state in ItemState)
-    return KindRow(kind, waiting, leased, done, failed, cancelled, unknown, seconds)
+    counts = {state.value: by_state.get(state, 0) for state in ItemState}
+    return KindRow(kind, **counts, seconds=seconds)
 
 
 _COLUMNS: tuple[Any, ...] = (

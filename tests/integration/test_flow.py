@@ -10,7 +10,7 @@ from sqlmodel import col, select
 
 pytest.importorskip("torch")
 
-from app import jobs
+from app import job_control, jobs
 from app.catalog.generators import GENERATORS
 from app.catalog.metrics import METRICS
 from app.catalog.quality import filter_rule
@@ -18,7 +18,8 @@ from app.config import settings
 from app.db import reading, unit_of_work
 from app.errors import GgtError
 from app.models import Candidate, CandidateSummary, Image, ItemState, Run, RunState, Score, Stage, Verdict, WorkItem
-from app.services import flow, review
+from app.services import flow, options, planning, review
+from app.services.options import PipelineOptions
 from tests import factories
 from tests.integration.scripted import CountingGenerator, ScriptedEngine, ScriptedJudge, claim, drain
 from workers import runtime
@@ -37,7 +38,7 @@ def scripted(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
     """Real tasks and generators; scores and verdicts as the test says, by default good ones. Two methods to compare."""
     engine_says(monkeypatch, ScriptedEngine())
     judge_says(monkeypatch, ScriptedJudge())
-    monkeypatch.setattr(flow, "GENERATORS", {key: GENERATORS[key] for key in (NLM, OTHER)})
+    monkeypatch.setattr(options, "GENERATORS", {key: GENERATORS[key] for key in (NLM, OTHER)})
     yield
     runtime.task_for.cache_clear()
     stored_pixels.cache_clear()
@@ -64,7 +65,8 @@ def new_images(count: int = 1, side: int = 96) -> list[int]:
 
 def start(method: str | None = NLM, *, compare: bool = False, image_ids: tuple[int, ...] = ()) -> int:
     with unit_of_work() as session:
-        run = flow.start_pipeline(session, user_id=None, method=method, compare=compare, image_ids=image_ids)
+        wanted = PipelineOptions(method=method, compare=compare, image_ids=image_ids)
+        run = planning.start_pipeline(session, wanted, user_id=None)
         return run.id or 0
 
 
@@ -178,11 +180,11 @@ def test_planning_a_run_twice_adds_nothing() -> None:
     run_id = start(compare=True)
     for _ in range(2):
         with unit_of_work() as session:
-            flow.plan_window(session, run_id, 0)
+            planning.plan_window(session, run_id, 0)
         assert len(items(run_id, "generate")) == 6
     drain()
     with unit_of_work() as session:
-        flow.plan_window(session, run_id, 0)
+        planning.plan_window(session, run_id, 0)
     assert drain() == 0
     assert len(summaries()) == 6
     run = run_row(run_id)
@@ -191,7 +193,7 @@ def test_planning_a_run_twice_adds_nothing() -> None:
 
 @on_sqlite
 def test_windows_cover_all_images_once(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(flow, "PLAN_WINDOW", 2)
+    monkeypatch.setattr(planning, "PLAN_WINDOW", 2)
     ids = new_images(5, side=64)
     run_id = start()
     drain()
@@ -230,7 +232,7 @@ def test_a_candidate_made_for_comparison_is_adopted_without_another_generation(m
     new_images()
     first = start(NLM, compare=True)
     with unit_of_work() as session:  # the chosen method does not get its turn, the compared one does
-        flow.plan_window(session, first, 0)
+        planning.plan_window(session, first, 0)
         chosen = session.exec(select(WorkItem).where(col(WorkItem.shape) == NLM)).one()
         chosen.state = ItemState.CANCELLED
     drain()
@@ -258,7 +260,7 @@ def test_a_worker_that_lost_its_lease_leaves_no_second_candidate() -> None:
         loaded = task.load(session, [lost])
     [late] = task.compute(loaded)
     with unit_of_work() as session:
-        jobs.release_expired(session, owner_prefix="a machine")
+        job_control.release_expired(session, owner_prefix="a machine")
     drain()
     runtime._save(task, lost, late, 0.1)
     assert len(summaries()) == 1
@@ -291,7 +293,7 @@ def test_a_late_candidate_never_takes_a_verified_image_back(monkeypatch: pytest.
     with unit_of_work() as session:
         user_id = factories.make_user(session)
         review.decide(session, user_id=user_id, key="accepted-1", image_id=1, candidate_id=accepted or 0, decision="accept")
-        jobs.retry_failed(session, old)
+        job_control.retry_failed(session, old)
     drain()
     assert (image().stage, image().current_candidate_id) == (Stage.VERIFIED, accepted)
     assert [told.stage for _, told in summaries()] == [Stage.VERIFIED, Stage.SCORED]
@@ -313,7 +315,7 @@ def test_a_generator_that_gives_no_image_fails_the_image_with_its_reason_until_r
     assert (run_row(run_id).state, run_row(run_id).failed) == (RunState.FINISHED, 1)
     generator.broken = ""
     with unit_of_work() as session:
-        assert jobs.retry_failed(session, run_id) == 1
+        assert job_control.retry_failed(session, run_id) == 1
     drain()
     assert (image().stage, image().stage_reason) == (Stage.AWAITING, "")
     assert (run_row(run_id).state, run_row(run_id).failed) == (RunState.FINISHED, 0)
@@ -357,7 +359,7 @@ def test_real_scores_and_the_real_judge_take_a_picture_to_a_decision(monkeypatch
 @pytest.mark.parametrize(("categories", "method"), [(("fog",), None), ((), "local-magic")])
 def test_what_does_not_exist_is_refused_with_what_does(categories: tuple[str, ...], method: str | None) -> None:
     with pytest.raises(GgtError, match="choose from"), unit_of_work() as session:
-        flow.start_pipeline(session, user_id=None, categories=categories, method=method)
+        planning.start_pipeline(session, PipelineOptions(categories=categories, method=method), user_id=None)
 
 
 @on_sqlite

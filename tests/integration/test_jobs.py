@@ -8,7 +8,7 @@ from datetime import timedelta
 import pytest
 from sqlmodel import Session, col, select, update
 
-from app import jobs
+from app import job_control, jobs
 from app.db import reading, unit_of_work
 from app.jobs import Lease, NewItem
 from app.models import Event, ItemState, Run, RunState, WorkItem, utcnow
@@ -26,8 +26,8 @@ def start(items: Sequence[NewItem]) -> int:
         return run.id
 
 
-def echoes(count: int, prefix: str = "echo", paid: bool = False) -> list[NewItem]:
-    return [NewItem("echo", f"{prefix}:{n}", paid=paid) for n in range(count)]
+def echoes(count: int, prefix: str = "echo") -> list[NewItem]:
+    return [NewItem("echo", f"{prefix}:{n}") for n in range(count)]
 
 
 def claim(owner: str = "a") -> list[Lease]:
@@ -93,7 +93,7 @@ def test_a_worker_that_fell_silent_cannot_overwrite_the_one_that_took_over() -> 
     (old,) = claim("silent")
     expire_leases()
     with unit_of_work() as session:
-        assert jobs.sweep(session) == 1
+        assert job_control.sweep(session) == 1
     (new,) = claim("fresh")
     with unit_of_work() as session:
         assert jobs.finish(session, old, 1.0) is False
@@ -108,17 +108,64 @@ def test_a_heartbeat_keeps_a_slow_item_with_its_worker() -> None:
     expire_leases()
     with unit_of_work() as session:
         jobs.heartbeat(session, leases, "slow", 60)
-        assert jobs.sweep(session) == 0
+        assert job_control.sweep(session) == 0
 
 
 def test_a_paid_item_whose_worker_died_is_never_sent_again_by_itself() -> None:
-    start(echoes(1, paid=True))
-    claim("dies")
+    run_id = start(echoes(1))
+    [lease] = claim("dies")
+    with unit_of_work() as session:
+        assert jobs.mark_paid(session, lease, under_way=True)
     expire_leases()
     with unit_of_work() as session:
-        jobs.sweep(session)
+        job_control.sweep(session)
         assert states(session) == {ItemState.UNKNOWN: 1}
     assert claim() == []
+    assert (run_row(run_id).state, run_row(run_id).unknown) == (RunState.FINISHED, 1)
+
+
+def test_a_person_decides_what_becomes_of_an_unknown_item() -> None:
+    run_id = start(echoes(2))
+    for _ in range(2):
+        for lease in claim("dies"):
+            with unit_of_work() as session:
+                jobs.leave_unknown(session, lease, "no answer came")
+                jobs.settle_run(session, run_id)
+    assert run_row(run_id).state == RunState.FINISHED
+    with unit_of_work() as session:
+        assert job_control.retry_unknown(session, run_id) == 2
+    assert (run_row(run_id).state, run_row(run_id).unknown) == (RunState.RUNNING, 0)
+    [*leases] = claim("b")
+    with unit_of_work() as session:
+        for lease in leases:
+            jobs.leave_unknown(session, lease, "no answer came")
+        assert job_control.give_up_unknown(session, run_id) == 2
+    run = run_row(run_id)
+    assert (run.state, run.unknown, run.failed) == (RunState.FINISHED, 0, 2)
+
+
+def test_an_item_waits_for_its_moment_and_a_blocked_lane_holds_up_no_other() -> None:
+    start(
+        [
+            NewItem("echo", "later", delay=60, priority=1),
+            NewItem("echo", "blocked", lane="gemini", priority=2),
+            NewItem("echo", "free", lane="openai", priority=3),
+        ]
+    )
+    with unit_of_work() as session:
+        assert [x.key for x in jobs.claim(session, "cpu", "a", 60, ["gemini"])] == ["free"]
+    assert [x.key for x in claim()] == ["blocked"]
+    assert claim() == []
+
+
+def test_a_postponed_item_has_spent_no_attempt() -> None:
+    start(echoes(1))
+    for _ in range(MAX_ATTEMPTS + 2):
+        [lease] = claim()
+        with unit_of_work() as session:
+            assert jobs.postpone(session, lease, 0.0, "its provider is busy")
+    [lease] = claim()
+    assert lease.attempts == 1
 
 
 def test_an_item_that_kills_every_worker_is_given_up_alone_and_with_a_reason() -> None:
@@ -128,7 +175,7 @@ def test_an_item_that_kills_every_worker_is_given_up_alone_and_with_a_reason() -
         assert len(held) == (3 if attempt == 0 else 1), "what was tried before must not take others down again"
         expire_leases()
         with unit_of_work() as session:
-            jobs.sweep(session)
+            job_control.sweep(session)
     while runtime.work_once("cpu"):
         pass
     run = run_row(run_id)
@@ -154,12 +201,12 @@ def test_cancel_keeps_what_is_done_and_resume_does_the_rest_once() -> None:
     run_id = start(echoes(10))
     runtime.work_once("cpu")
     with unit_of_work() as session:
-        jobs.cancel_run(session, run_id)
+        job_control.cancel_run(session, run_id)
     assert runtime.work_once("cpu") == 0
     run = run_row(run_id)
     assert (run.state, run.done, run.cancelled) == (RunState.CANCELLED, 4, 6)
     with unit_of_work() as session:
-        assert jobs.resume_run(session, run_id) == 6
+        assert job_control.resume_run(session, run_id) == 6
     while runtime.work_once("cpu"):
         pass
     run = run_row(run_id)
@@ -173,7 +220,7 @@ def test_retrying_failed_items_gives_them_fresh_attempts() -> None:
     while runtime.work_once("cpu"):
         pass
     with unit_of_work() as session:
-        assert jobs.retry_failed(session, run_id) == 1
+        assert job_control.retry_failed(session, run_id) == 1
     run = run_row(run_id)
     assert (run.failed, run.state) == (0, RunState.RUNNING)
     assert len(claim()) == 1

@@ -14,7 +14,7 @@ from pathlib import Path
 import pytest
 from sqlmodel import col, func, select
 
-from app import jobs
+from app import job_control, jobs
 from app.db import dispose, reading, unit_of_work
 from app.jobs import NewItem
 from app.models import Event, Run, RunState, Source
@@ -71,7 +71,7 @@ def start_echoes() -> int:
 
 def finished(run_id: int) -> bool:
     with unit_of_work() as session:
-        jobs.sweep(session)  # what the beat process does every few seconds
+        job_control.sweep(session)  # what the beat process does every few seconds
     with reading() as session:
         return session.get_one(Run, run_id).state == RunState.FINISHED
 

@@ -1,4 +1,4 @@
-"""Judging: one LQ-HQ pair in, five aspect scores and a decision out."""
+"""Judging: one LQ-HQ pair in, five aspect scores and a decision out. By measurement here, or by asking a VLM."""
 
 import importlib
 import time
@@ -8,30 +8,41 @@ from functools import lru_cache
 
 from sqlmodel import Session
 
-from app.catalog.judges import JUDGES
+from app.catalog.judges import JUDGES, MOST_ASKS
 from app.catalog.quality import ACCEPT_RULE
+from app.catalog.vlms import VLMS
+from app.config import settings
 from app.domain.verdict import rule_decision
+from app.domain.verdict_reply import UnreadableReply, read_verdict
 from app.jobs import Lease
-from app.models import Candidate, Image, Verdict
-from app.services import flow
+from app.models import ApiCall, Candidate, Image, Verdict
+from app.services import flow, ledger, prompts
+from app.services.ledger import Standing
+from app.services.prompts import InUse
+from app.storage import storage
+from workers import paid
 from workers.judges.base import Judge
+from workers.judges.vlm import VERDICT_SCHEMA
+from workers.outcomes import Failure, Outcome, Postponed
+from workers.paid import Ask, Refused
 from workers.pixels import stored_pixels
+from workers.providers.base import Accepted, Provider, TextAnswer, TextRequest
 
 
 @dataclass(frozen=True)
 class Loaded:
     """What one judgement needs."""
 
-    candidate_id: int
-    judge: str
-    category: str
-    lq_sha256: str
-    hq_sha256: str
+    lease: Lease
+    candidate: Candidate
+    image: Image
+    evaluator: InUse
+    standing: Standing
 
 
 @lru_cache(maxsize=4)
 def judge(key: str) -> Judge:
-    """A judge's backend, loaded once per process."""
+    """A local judge's backend, loaded once per process."""
     module, name = JUDGES[key].target.split(":")
     loaded: Judge = getattr(importlib.import_module(module), name)()
     return loaded
@@ -41,39 +52,89 @@ class JudgeTask:
     """Judges one candidate."""
 
     def load(self, session: Session, leases: Sequence[Lease]) -> list[Loaded]:
+        texts = prompts.in_use(session) if any(JUDGES[x.payload["judge"]].vlm for x in leases) else {}
         loaded = []
         for lease in leases:
             candidate = session.get_one(Candidate, lease.payload["candidate_id"])
             image = session.get_one(Image, candidate.image_id)
-            loaded.append(
-                Loaded(
-                    candidate_id=lease.payload["candidate_id"],
-                    judge=lease.payload["judge"],
-                    category=image.category,
-                    lq_sha256=image.master_sha256,
-                    hq_sha256=candidate.file_sha256,
-                )
-            )
+            if JUDGES[lease.payload["judge"]].vlm:
+                standing = ledger.standing(session, lease.key)
+                loaded.append(Loaded(lease, candidate, image, texts["evaluator", image.category], standing))
+            else:
+                loaded.append(Loaded(lease, candidate, image, InUse(0, "", ""), Standing()))
         return loaded
 
-    def compute(self, loaded: Sequence[Loaded]) -> Iterator[Verdict]:
+    def compute(self, loaded: Sequence[Loaded]) -> Iterator[Verdict | Outcome]:
         for one in loaded:
-            started = time.perf_counter()
-            answer = judge(one.judge).judge(stored_pixels(one.lq_sha256), stored_pixels(one.hq_sha256), one.category)
-            yield Verdict(
-                candidate_id=one.candidate_id,
-                judge=one.judge,
-                version=JUDGES[one.judge].version,
-                scores={str(k): v for k, v in answer.scores.items()},
-                reasons={str(k): v for k, v in answer.reasons.items()},
-                decision=answer.decision,
-                rule_decision=rule_decision(answer.scores, ACCEPT_RULE),
-                raw=answer.raw,
-                seconds=time.perf_counter() - started,
-            )
+            yield self._asked(one) if JUDGES[one.lease.payload["judge"]].vlm else self._measured(one)
+
+    def _measured(self, one: Loaded) -> Verdict:
+        key, started = one.lease.payload["judge"], time.perf_counter()
+        lq, hq = stored_pixels(one.image.master_sha256), stored_pixels(one.candidate.file_sha256)
+        answer = judge(key).judge(lq, hq, one.image.category)
+        return Verdict(
+            candidate_id=one.candidate.id or 0,
+            judge=key,
+            version=JUDGES[key].version,
+            scores={str(k): v for k, v in answer.scores.items()},
+            reasons={str(k): v for k, v in answer.reasons.items()},
+            decision=answer.decision,
+            rule_decision=rule_decision(answer.scores, ACCEPT_RULE),
+            raw=answer.raw,
+            seconds=time.perf_counter() - started,
+        )
+
+    def _asked(self, one: Loaded) -> Verdict | Outcome:
+        """A VLM's verdict: from the last reply that is there, else from another. An unreadable one is never guessed."""
+        title = JUDGES[one.lease.payload["judge"]].title
+        why = ""
+        if one.standing.answers:
+            try:
+                return self._verdict(one, one.standing.answers[-1])
+            except UnreadableReply as error:
+                why = str(error)
+        if len(one.standing.answers) >= MOST_ASKS:
+            return Failure(f"{title}'s replies were unreadable {MOST_ASKS} times, the last one: {why}", final=True)
+        spec = VLMS[JUDGES[one.lease.payload["judge"]].vlm]
+        request = Ask(one.lease, spec.provider, spec.model, "judge", spec.judge_price, image=False, standing=one.standing)
+
+        def send(provider: Provider, _reference: str, _remote: str, _accepted: Accepted) -> TextAnswer:
+            lq = (storage().get(one.image.master_sha256), "image/png")
+            hq = (storage().get(one.candidate.file_sha256), one.candidate.media_type)
+            question = TextRequest(spec.model, one.evaluator.system, one.evaluator.user, (lq, hq), VERDICT_SCHEMA)
+            return provider.ask(question)
+
+        outcome = paid.ask(request, send)
+        if isinstance(outcome, Refused):
+            return Failure(f"{title} would not judge this pair: {outcome.message}", final=True)
+        if not isinstance(outcome, paid.Answered):
+            return outcome
+        try:
+            return self._verdict(one, ApiCall(answer_text=outcome.text))
+        except UnreadableReply as error:
+            return Postponed(0.0, f"{title}'s reply was unreadable and is asked for again: {error}")
+
+    def _verdict(self, one: Loaded, call: ApiCall) -> Verdict:
+        """The verdict in a reply. Raises UnreadableReply."""
+        key = one.lease.payload["judge"]
+        read = read_verdict(call.answer_text)
+        seconds = (call.finished_at - call.sent_at).total_seconds() if call.finished_at else 0.0
+        return Verdict(
+            candidate_id=one.candidate.id or 0,
+            judge=key,
+            version=f"{JUDGES[key].version}, evaluator {one.evaluator.version}",
+            scores={str(k): v for k, v in read.scores.items()},
+            reasons={str(k): v for k, v in read.reasons.items()},
+            decision=read.decision,
+            rule_decision=rule_decision(read.scores, ACCEPT_RULE),
+            raw=call.answer_text,
+            stand_in=settings().stand_in(VLMS[JUDGES[key].vlm].provider),
+            seconds=seconds,
+        )
 
     def save(self, session: Session, lease: Lease, outcome: Verdict) -> None:
-        flow.judged(session, lease.run_id, outcome)
+        flow.judged(session, lease.run_id, outcome, decides=lease.payload.get("decides", True))
 
     def failed(self, session: Session, lease: Lease, error: str) -> None:
-        flow.step_failed(session, lease.payload["candidate_id"], f"Judging failed: {error}")
+        if lease.payload.get("decides", True):
+            flow.step_failed(session, lease.payload["candidate_id"], f"Judging failed: {error}")

@@ -5,7 +5,7 @@ from collections.abc import Iterator, Sequence
 from sqlmodel import Session
 
 from app.jobs import Lease
-from app.services import flow
+from app.services import planning
 
 
 class PlanTask:
@@ -18,7 +18,7 @@ class PlanTask:
         yield from loaded
 
     def save(self, session: Session, lease: Lease, outcome: None) -> None:
-        flow.plan_window(session, lease.run_id, lease.payload["after"])
+        planning.plan_window(session, lease.run_id, lease.payload["after"])
 
     def failed(self, session: Session, lease: Lease, error: str) -> None:
         """Nothing to tell beyond the item's error: the run shows it and offers the retry."""

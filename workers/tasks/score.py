@@ -98,7 +98,10 @@ class ScoreTask:
     def save(self, session: Session, lease: Lease, outcome: list[Score]) -> None:
         rows = [{**score.model_dump(exclude={"id"}), "created_at": utcnow()} for score in outcome]
         insert_ignore(session, Score, rows)
-        flow.scored(session, lease.run_id, lease.payload["candidate_id"], filters=lease.payload["filters"])
+        payload = lease.payload
+        flow.scored(
+            session, lease.run_id, payload["candidate_id"], filters=payload["filters"], judge=payload.get("judge", "")
+        )
 
     def failed(self, session: Session, lease: Lease, error: str) -> None:
         if lease.payload["filters"]:

@@ -216,7 +216,15 @@ class StartRun(BaseModel):
     categories: list[str] = Field(default=[], max_length=20)
     image_ids: list[int] = Field(default=[], max_length=10_000)
     method: str | None = Field(default=None, description="Whose candidates may reach review; null: each category's own.")
+    strategy: str = Field(default="", max_length=20, description="Prompt strategy, for a method that takes prompts.")
+    also: list[tuple[str, str]] = Field(
+        default=[], max_length=40, description="Further settings, (method, strategy), that make candidates for comparison."
+    )
     compare: bool = Field(default=True, description="Let the other local methods make candidates for comparison.")
+    judge: str = Field(default=LOCAL_JUDGE, max_length=40, description="Who judges; empty: nobody.")
+    judge_compared: bool = Field(default=False, description="Have candidates made for comparison judged too.")
+    batch: bool = Field(default=False, description="Ask in batches at half price where there are any.")
+    confirm_usd: float = Field(default=0, ge=0, description="US dollars that the run may cost by its estimate.")
 
 
 class Moved(Answer):

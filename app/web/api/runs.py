@@ -4,8 +4,9 @@ from typing import Annotated
 
 from fastapi import APIRouter, Query
 
-from app.services import run_control, run_views
-from app.services.flow import start_pipeline
+from app.accounts import MICROS
+from app.services import planning, run_control, run_views
+from app.services.options import PipelineOptions
 from app.web.api.answers import Moved, RunDetailItem, RunItem, RunList, StartRun
 from app.web.deps import Admin, AnyViewer, Reader, Writer
 
@@ -29,10 +30,14 @@ def list_runs(
 @router.post("", status_code=201)
 def start_run(wanted: StartRun, viewer: Admin, session: Writer) -> RunItem:
     """Start a pipeline run: generate, score, filter, judge, and up to three attempts."""
-    run = start_pipeline(
-        session, user_id=viewer.user_id, categories=tuple(wanted.categories), image_ids=tuple(wanted.image_ids),
-        method=wanted.method, compare=wanted.compare,
+    options = PipelineOptions(
+        categories=tuple(wanted.categories), image_ids=tuple(wanted.image_ids), method=wanted.method,
+        strategy=wanted.strategy, also=tuple(wanted.also), compare=wanted.compare, judge=wanted.judge,
+        judge_compared=wanted.judge_compared, batch=wanted.batch,
     )  # fmt: skip
+    run = planning.start_pipeline(
+        session, options, user_id=viewer.user_id, confirmed=round(wanted.confirm_usd * MICROS)
+    )
     session.flush()
     return RunItem.model_validate(run_views.run_progress(session, run.id or 0)[0])
 

@@ -11,8 +11,8 @@ from sqlmodel import Session
 from app.catalog.categories import CATEGORIES
 from app.catalog.generators import GENERATORS
 from app.models import Json, RunState, utcnow
-from app.services import run_control, run_views
-from app.services.flow import start_pipeline
+from app.services import planning, run_control, run_views
+from app.services.options import PipelineOptions
 from app.services.run_views import Duplicate, IngestReport, ItemRow, KindRow, Rejected, RunDetail, RunProgress
 from app.web.deps import Admin, AnyViewer, Reader, Writer
 from app.web.templating import render
@@ -69,9 +69,8 @@ def start(
     method: Annotated[str, Form()] = "",
     compare: Annotated[bool, Form()] = False,
 ) -> Response:
-    run = start_pipeline(
-        session, user_id=viewer.user_id, categories=(category,) if category else (), method=method or None, compare=compare
-    )
+    options = PipelineOptions(categories=(category,) if category else (), method=method or None, compare=compare)
+    run = planning.start_pipeline(session, options, user_id=viewer.user_id)
     return RedirectResponse(f"/runs/{run.id}", 303)
 
 
@@ -134,7 +133,7 @@ _RUN = RunProgress(
 _DONE = RunProgress(6, "ingest", "Ingest: own", RunState.FINISHED, 20, 18, 2, 0, _NOW, _NOW, "Ada", 0.0)
 _ITEM = ItemRow(5, "generate:1:local-nlm", "generate", "failed", 3, "No weights.", None, _NOW, 1, None, None)
 _FINE = ItemRow(6, "score:1", "score", "done", 1, "", 1.5, _NOW, None, 4, None)
-_KIND = KindRow("generate", 10, 2, 300, 1, 0, 1, 1.4)
+_KIND = KindRow("generate", 10, 2, 300, 1, 0, 1, 5, 1.4)
 _REPORT = IngestReport(18, 1, (Rejected("a.jpg", "truncated"),), (Duplicate("b.jpg", "c.jpg", "near", 4),))
 _PARTS = [RunsPart((_RUN, _DONE), "/runs?before=6", "/runs/list"), RunsPart((), None, "/runs/list")]
 _PAGES = [

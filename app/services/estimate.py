@@ -1,0 +1,130 @@
+"""What a run will cost, told before it starts."""
+
+from collections import Counter
+from dataclasses import dataclass
+
+from sqlalchemy import func, select
+from sqlmodel import Session, col
+
+from app import accounts
+from app.accounts import MICROS
+from app.catalog.generators import GENERATORS, STRATEGIES
+from app.catalog.judges import JUDGES
+from app.catalog.providers import PROVIDERS
+from app.catalog.quality import MAX_ATTEMPTS
+from app.catalog.vlms import VLMS
+from app.config import settings
+from app.models import Image
+from app.services.options import PipelineOptions, Setting, images_of, taken_stages
+
+
+@dataclass(frozen=True)
+class Line:
+    """One kind of call of a run. Money is in millionths of a US dollar; ``half_price`` is what it costs as a batch."""
+
+    what: str
+    provider: str
+    calls: int
+    each_micros: int
+    batch: bool
+
+    @property
+    def micros(self) -> int:
+        return self.calls * self.each_micros
+
+    @property
+    def half_price(self) -> int:
+        return self.micros // 2 if self.batch else self.micros
+
+
+@dataclass(frozen=True)
+class Estimate:
+    """The price of a run over ``images`` images, if each first attempt is accepted.
+
+    ``most_micros`` is the price if each is rejected until its last attempt. ``stand_in``: some of it goes to a local server,
+    which costs nothing whatever is written here.
+    """
+
+    images: int
+    lines: tuple[Line, ...]
+    most_micros: int
+    batch: bool
+    stand_in: bool
+
+    @property
+    def full_micros(self) -> int:
+        return sum(line.micros for line in self.lines)
+
+    @property
+    def batch_micros(self) -> int:
+        return sum(line.half_price for line in self.lines)
+
+    @property
+    def micros(self) -> int:
+        """What is to be confirmed."""
+        return self.batch_micros if self.batch else self.full_micros
+
+    def sentence(self) -> str:
+        """As "120,000 images, about $8,040; batch $4,020"."""
+        told = f"{self.images:,} image{'' if self.images == 1 else 's'}, about {dollars(self.full_micros)}"
+        return told + (f"; batch {dollars(self.batch_micros)}" if self.batch_micros != self.full_micros else "")
+
+
+def dollars(micros: int) -> str:
+    """1_234_567 -> "$1.23"; whole dollars from a hundred on; fractions of a cent keep two digits."""
+    amount = micros / MICROS
+    if abs(amount) >= 100:
+        return f"${amount:,.0f}"
+    return f"${amount:,.2f}" if abs(amount) >= 0.1 or not micros else f"${amount:.2g}"
+
+
+def estimate(session: Session, options: PipelineOptions) -> Estimate:
+    """Count what a run would ask for. Three statements, however many images there are."""
+    ids = images_of(options).subquery()
+    rows = session.execute(
+        select(col(Image.category), col(Image.stage), func.count())
+        .where(col(Image.id).in_(select(ids.c.id)))
+        .group_by(col(Image.category), col(Image.stage))
+    ).all()
+    prices = {row.provider: row.prices for row in accounts.all_accounts(session)}
+    taken = taken_stages(replace=options.replace)
+    made: Counter[tuple[Setting, bool]] = Counter()
+    images = 0
+    for category, stage, number in rows:
+        images += number
+        if stage in taken:
+            made[options.chosen(category), True] += number
+        for setting in options.compared(category):
+            made[setting, False] += number
+    lines = _lines(made, options, prices)
+    attempts = sum(line.half_price if options.batch else line.micros for line in _lines(
+        Counter({key: number * (MAX_ATTEMPTS if key[1] else 1) for key, number in made.items()}), options, prices
+    ))  # fmt: skip
+    local = any(settings().stand_in(line.provider) for line in lines)
+    return Estimate(images, tuple(lines), attempts, options.batch, local)
+
+
+def _lines(
+    made: Counter[tuple[Setting, bool]], options: PipelineOptions, prices: dict[str, dict[str, float]]
+) -> list[Line]:
+    lines = []
+    written: Counter[str] = Counter()
+    judged = 0
+    for (setting, chosen), number in made.items():
+        spec = GENERATORS[setting.generator]
+        judged += number if chosen or options.judge_compared else 0
+        if setting.vlm:
+            written[setting.vlm] = max(written[setting.vlm], number)
+        if spec.provider:
+            each = prices.get(spec.provider, {}).get(spec.model, spec.price.call)
+            name = f"{spec.title}, {STRATEGIES[setting.strategy].lower()}"
+            lines.append(Line(name, spec.provider, number, round(each * MICROS), PROVIDERS[spec.provider].batch))
+    for vlm, number in written.items():
+        each = prices.get(VLMS[vlm].provider, {}).get(VLMS[vlm].model, VLMS[vlm].prompt_price.call)
+        lines.append(Line(f"Prompts by {VLMS[vlm].title}", VLMS[vlm].provider, number, round(each * MICROS), False))
+    judge = JUDGES.get(options.judge)
+    if judge and judge.vlm and judged:
+        vlm_spec = VLMS[judge.vlm]
+        each = prices.get(vlm_spec.provider, {}).get(vlm_spec.model, vlm_spec.judge_price.call)
+        lines.append(Line(f"Judging by {judge.title}", vlm_spec.provider, judged, round(each * MICROS), False))
+    return [line for line in lines if line.calls]
