@@ -17,6 +17,7 @@ from app import accounts, headless, migrate
 from app.catalog.categories import CATEGORIES
 from app.catalog.generators import STRATEGIES
 from app.catalog.judges import JUDGES
+from app.cli_verdict import verdict
 from app.config import settings
 from app.db import reading, unit_of_work
 from app.errors import GgtError
@@ -33,6 +34,7 @@ from app.supervisor import Supervisor, beat_command, web_command, worker_command
 cli = typer.Typer(no_args_is_help=True, add_completion=False, pretty_exceptions_enable=False, help=__doc__)
 weights = typer.Typer(no_args_is_help=True, help="Weights of the metrics: what is here, and fetching what is not.")
 cli.add_typer(weights, name="weights")
+cli.add_typer(verdict, name="verdict")
 
 Category = Annotated[str, typer.Option(help=f"One of {', '.join(CATEGORIES)}.")]
 SourceName = Annotated[str, typer.Option("--source", help="Where the photographs come from; default: the folder's name.")]
@@ -131,7 +133,9 @@ def pipeline(
     compare: Annotated[bool, typer.Option(help="Let the other local methods make candidates too, for comparison.")] = True,
     judge: Annotated[str, typer.Option(help=f"Who judges: {', '.join(JUDGES)}.")] = LOCAL_JUDGE,
     batch: Annotated[bool, typer.Option(help="Ask in batches at half price, with answers within a day.")] = False,
-    spend: Annotated[float, typer.Option(help="US dollars that the run may cost by its estimate; it is told if more.")] = 0.0,
+    spend: Annotated[
+        float, typer.Option(help="US dollars the run may cost by its estimate.")
+    ] = 0.0,
     keep_near_duplicates: KeepNear = False,
     as_json: AsJson = False,
 ) -> None:

@@ -7,7 +7,7 @@ from functools import lru_cache
 from pathlib import Path
 from urllib.parse import urlsplit
 
-from pydantic import Field, SecretStr
+from pydantic import Field, SecretStr, field_validator
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
 from app.catalog.providers import PROVIDERS
@@ -28,6 +28,10 @@ class Settings(BaseSettings):
     secure_cookies: bool = Field(default=False, description="Mark cookies Secure; set it when served over HTTPS.")
     workers: int = Field(default_factory=lambda: max(1, os.cpu_count() or 1), description="CPU worker processes.")
     device: str = Field(default="cpu", description="Torch device of this machine's scoring worker: cpu or cuda:N.")
+    models_dir: Path | None = Field(
+        default=None, description="Folder with open models, one sub-folder each; empty: the hub's cache."
+    )
+    four_bit: bool = Field(default=False, description="Load open models in 4-bit (bitsandbytes, CUDA only).")
     lease_seconds: int = Field(default=60, description="How long a work item stays with a silent worker.")
     session_days: int = Field(default=14, description="How long a sign-in lasts without use.")
     max_upload_mb: int = Field(default=256, description="Largest file accepted, in MB.")
@@ -44,6 +48,12 @@ class Settings(BaseSettings):
     ark_api_key: SecretStr = Field(default=SecretStr(""), description="Key of Volcano Engine Ark.")
     ark_base_url: str = Field(default="", description="Another address of Ark, ending in /api/v3.")
     provider_timeout: float = Field(default=0, description="Seconds one provider call may take; 0: each provider's own.")
+
+    @field_validator("models_dir", mode="before")
+    @classmethod
+    def _empty_is_none(cls, value: object) -> object:
+        """An empty variable would be ``Path("")``, the folder the process happens to run in."""
+        return value or None
 
     @property
     def sqlite(self) -> bool:
@@ -124,4 +134,5 @@ class Settings(BaseSettings):
 def settings() -> Settings:
     """The settings of this process, read once."""
     loaded = Settings()
-    return loaded.model_copy(update={"data_dir": loaded.data_dir.expanduser().resolve()})
+    paths = {"data_dir": loaded.data_dir, "models_dir": loaded.models_dir}
+    return loaded.model_copy(update={name: path and path.expanduser().resolve() for name, path in paths.items()})

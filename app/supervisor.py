@@ -20,6 +20,7 @@ from types import FrameType, TracebackType
 from redis.exceptions import RedisError
 
 from app import job_control, messages, migrate
+from app.catalog.providers import PROVIDERS
 from app.config import settings
 from app.db import unit_of_work
 from app.errors import GgtError
@@ -166,6 +167,9 @@ class Supervisor:
             Child("worker", worker_command("cpu,gpu"), one_thread),
             Child("beat", beat_command(), stop_seconds=3),
         ]
+        if any(settings().provider_key(key) for key in PROVIDERS):
+            # Calls under way get their time to end: what they cost is spent either way.
+            children.append(Child("worker-api", worker_command("api"), one_thread, stop_seconds=60))
         if self.web:
             children.append(Child("web", web_command(), stop_seconds=5))
         return children
@@ -224,7 +228,7 @@ def web_command() -> list[str]:
 def worker_command(queues: str) -> list[str]:
     """A worker: threads for api calls, one process for a GPU, processes for the CPU."""
     prefork = ["-P", "prefork", "-c", str(settings().workers)]
-    pool = {"api": ["-P", "threads", "-c", "8"], "gpu": ["-P", "solo"]}.get(queues, prefork)
+    pool = {"api": ["-P", "threads", "-c", str(settings().api_threads)], "gpu": ["-P", "solo"]}.get(queues, prefork)
     quiet = ["--without-gossip", "--without-mingle", "-l", "warning"]
     return [sys.executable, "-m", "celery", "-A", "workers.main", "worker", "-Q", queues, *pool, *quiet]
 

@@ -46,7 +46,7 @@ class BrokenJson(ValueError):
 _QUOTES = "\"'“”„‘’"
 _KEY = rf"[{_QUOTES}]([^{_QUOTES}{{}}\\\n]{{1,80}})[{_QUOTES}]\s*:"
 _BARE_KEY = r"([A-Za-z_][\w \-]{0,60}):"
-_COMMENT = r"//[^\n]*|/\*.*?\*/|#[^\n]*"
+_COMMENT = r"//[^\n]*|/\*.*?(?:\*/|\Z)|#[^\n]*"
 
 _START = re.compile(rf"{_KEY}|\{{")
 _QUOTED_KEY = re.compile(_KEY)

@@ -64,8 +64,7 @@ def next_attempt(
     if attempt >= rule.max_attempts:
         return None
     if stochastic:
-        told = reasons or {}
-        added = tuple(_instruction(a, rule, told) for a in rule.instructions if a in failed) if attempt == 1 else ()
+        added = tuple(_instruction(a, rule, reasons or {}) for a in rule.instructions if a in failed) if attempt == 1 else ()
         why = f"appended instructions for {_listed(failed)}" if added else "same prompt, next sample"
         return NextAttempt(dict(params), added, attempt, why)
     changes = _changes(params, frozenset(failed), rule)

@@ -15,7 +15,7 @@ _COARSE = 48
 
 @dataclass(frozen=True)
 class Alignment:
-    """``shift``: how far HQ lies from LQ, (x, y) in pixels of the HQ. ``likeness``: their structural correlation, -1 to 1."""
+    """``shift``: how far HQ lies from LQ, (x, y) in its pixels. ``likeness``: their structural correlation, -1 to 1."""
 
     shift: tuple[float, float]
     likeness: float

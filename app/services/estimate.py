@@ -15,7 +15,8 @@ from app.catalog.quality import MAX_ATTEMPTS
 from app.catalog.vlms import VLMS
 from app.config import settings
 from app.models import Image
-from app.services.options import PipelineOptions, Setting, images_of, taken_stages
+from app.services.options import PipelineOptions, images_of, taken_stages
+from app.services.recipes import Setting
 
 
 @dataclass(frozen=True)
@@ -104,9 +105,7 @@ def estimate(session: Session, options: PipelineOptions) -> Estimate:
     return Estimate(images, tuple(lines), attempts, options.batch, local)
 
 
-def _lines(
-    made: Counter[tuple[Setting, bool]], options: PipelineOptions, prices: dict[str, dict[str, float]]
-) -> list[Line]:
+def _lines(made: Counter[tuple[Setting, bool]], options: PipelineOptions, prices: dict[str, dict[str, float]]) -> list[Line]:
     lines = []
     written: Counter[str] = Counter()
     judged = 0

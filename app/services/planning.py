@@ -27,6 +27,7 @@ class NotConfirmed(Conflict):
 
 PLAN_WINDOW = 200
 
+
 def start_pipeline(
     session: Session, options: PipelineOptions, *, user_id: int | None, title: str = "", confirmed: int = 0
 ) -> Run:
@@ -96,8 +97,9 @@ class _Window:
     @classmethod
     def read(cls, session: Session, options: PipelineOptions, images: Sequence[Image]) -> "_Window":
         ids = [image.id for image in images]
-        rows = session.exec(
-            select(Candidate.image_id, Method.generator, Candidate.recipe_hash, Candidate.sample, CandidateSummary.chosen)
+        made: Any = (Candidate.image_id, Method.generator, Candidate.recipe_hash, Candidate.sample, CandidateSummary.chosen)
+        rows = session.execute(
+            select(*made)
             .join(Method, col(Method.id) == col(Candidate.method_id))
             .join(CandidateSummary, col(CandidateSummary.candidate_id) == col(Candidate.id))
             .where(col(Candidate.image_id).in_(ids))

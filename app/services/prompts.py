@@ -152,11 +152,10 @@ def choose(session: Session, user_id: int | None, kind: str, category: str, vers
 
 
 def _catalogue(kind: str, category: str) -> PromptText:
-    found = PROMPTS.get((kind, category))  # type: ignore[call-overload]
+    found = PROMPTS.get((kind, category))
     if found is None:
         raise NotFound(f"There is no prompt {kind!r} for {category!r}.")
-    text: PromptText = found
-    return text
+    return found
 
 
 def _copy_catalogue(session: Session, text: PromptText) -> None:

@@ -152,6 +152,7 @@ class RunDetail:
     log: tuple[ItemRow, ...]
     report: IngestReport | None
 
+
 def runs(
     session: Session, *, before: int | None = None, only_open: bool = False, size: int = PAGE_SIZE
 ) -> list[RunProgress]:

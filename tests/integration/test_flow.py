@@ -10,7 +10,7 @@ from sqlmodel import col, select
 
 pytest.importorskip("torch")
 
-from app import job_control, jobs
+from app import job_control
 from app.catalog.generators import GENERATORS
 from app.catalog.metrics import METRICS
 from app.catalog.quality import filter_rule

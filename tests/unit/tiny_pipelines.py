@@ -19,7 +19,18 @@ QWEN_TOKENS = (
     "<|image_pad|>",
     "<|video_pad|>",
 )
-MISTRAL_TOKENS = ("<unk>", "<s>", "</s>", "[INST]", "[/INST]", "[IMG]", "[IMG_BREAK]", "[IMG_END]", "[SYSTEM_PROMPT]", "<pad>")
+MISTRAL_TOKENS = (
+    "<unk>",
+    "<s>",
+    "</s>",
+    "[INST]",
+    "[/INST]",
+    "[IMG]",
+    "[IMG_BREAK]",
+    "[IMG_END]",
+    "[SYSTEM_PROMPT]",
+    "<pad>",
+)
 
 MISTRAL_TEMPLATE = (
     "<s>{% for message in messages %}{{ '[INST]' if message['role'] == 'user' else '[SYSTEM_PROMPT]' }}"

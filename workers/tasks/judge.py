@@ -90,7 +90,7 @@ class JudgeTask:
         why = ""
         if one.standing.answers:
             try:
-                return self._verdict(one, one.standing.answers[-1])
+                return self._verdict(one, _text_and_seconds(one.standing.answers[-1]))
             except UnreadableReply as error:
                 why = str(error)
         if len(one.standing.answers) >= MOST_ASKS:
@@ -104,21 +104,21 @@ class JudgeTask:
             question = TextRequest(spec.model, one.evaluator.system, one.evaluator.user, (lq, hq), VERDICT_SCHEMA)
             return provider.ask(question)
 
+        started = time.perf_counter()
         outcome = paid.ask(request, send)
         if isinstance(outcome, Refused):
             return Failure(f"{title} would not judge this pair: {outcome.message}", final=True)
         if not isinstance(outcome, paid.Answered):
             return outcome
         try:
-            return self._verdict(one, ApiCall(answer_text=outcome.text))
+            return self._verdict(one, (outcome.text, time.perf_counter() - started))
         except UnreadableReply as error:
             return Postponed(0.0, f"{title}'s reply was unreadable and is asked for again: {error}")
 
-    def _verdict(self, one: Loaded, call: ApiCall) -> Verdict:
-        """The verdict in a reply. Raises UnreadableReply."""
-        key = one.lease.payload["judge"]
-        read = read_verdict(call.answer_text)
-        seconds = (call.finished_at - call.sent_at).total_seconds() if call.finished_at else 0.0
+    def _verdict(self, one: Loaded, reply: tuple[str, float]) -> Verdict:
+        """The verdict in a reply that took so many seconds. Raises UnreadableReply."""
+        key, (text, seconds) = one.lease.payload["judge"], reply
+        read = read_verdict(text)
         return Verdict(
             candidate_id=one.candidate.id or 0,
             judge=key,
@@ -127,7 +127,7 @@ class JudgeTask:
             reasons={str(k): v for k, v in read.reasons.items()},
             decision=read.decision,
             rule_decision=rule_decision(read.scores, ACCEPT_RULE),
-            raw=call.answer_text,
+            raw=text,
             stand_in=settings().stand_in(VLMS[JUDGES[key].vlm].provider),
             seconds=seconds,
         )
@@ -138,3 +138,7 @@ class JudgeTask:
     def failed(self, session: Session, lease: Lease, error: str) -> None:
         if lease.payload.get("decides", True):
             flow.step_failed(session, lease.payload["candidate_id"], f"Judging failed: {error}")
+
+
+def _text_and_seconds(call: ApiCall) -> tuple[str, float]:
+    return call.answer_text, (call.finished_at - call.sent_at).total_seconds() if call.finished_at else 0.0

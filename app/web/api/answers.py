@@ -6,6 +6,7 @@ from typing import Any
 from pydantic import BaseModel, ConfigDict, Field
 
 from app.models import Json
+from app.services.options import LOCAL_JUDGE
 
 
 class Answer(BaseModel):

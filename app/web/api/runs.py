@@ -35,9 +35,7 @@ def start_run(wanted: StartRun, viewer: Admin, session: Writer) -> RunItem:
         strategy=wanted.strategy, also=tuple(wanted.also), compare=wanted.compare, judge=wanted.judge,
         judge_compared=wanted.judge_compared, batch=wanted.batch,
     )  # fmt: skip
-    run = planning.start_pipeline(
-        session, options, user_id=viewer.user_id, confirmed=round(wanted.confirm_usd * MICROS)
-    )
+    run = planning.start_pipeline(session, options, user_id=viewer.user_id, confirmed=round(wanted.confirm_usd * MICROS))
     session.flush()
     return RunItem.model_validate(run_views.run_progress(session, run.id or 0)[0])
 
