@@ -79,4 +79,4 @@ def receive(data: bytes, wanted: Canvas, lq_small: Rgb) -> Arrived | Unusable:
     }
     if resized or wanted.padded:
         return Arrived(pixels, "image/png", encode_png(pixels), checks)
-    return Arrived(pixels, f"image/{came.format}", None, checks)
+    return Arrived(pixels, f"image/{came.format.lower()}", None, checks)

@@ -8,14 +8,14 @@ and what was made of those is cut off again. torch and diffusers are imported on
 import gc
 import logging
 import math
-import weakref
 from collections.abc import Callable
 from contextlib import nullcontext
 from dataclasses import dataclass
 from importlib import import_module
 from importlib.util import find_spec
 from pathlib import Path
-from typing import Any, ClassVar, NamedTuple
+from typing import Any, ClassVar
+from weakref import WeakSet
 
 import numpy as np
 from PIL import Image
@@ -56,13 +56,6 @@ class LoadOptions:
         return self.device.startswith("cuda")
 
 
-class Layout(NamedTuple):
-    """An LQ inside what the pipeline is given: ``content`` at the top left of ``frame``, the rest is border."""
-
-    frame: Size
-    content: Size
-
-
 class OpenModel:
     """An image-editing model of the catalogue, loaded with diffusers on construction.
 
@@ -72,7 +65,7 @@ class OpenModel:
 
     key: ClassVar[str]
     pipeline_class: ClassVar[str]
-    _loaded: ClassVar["weakref.WeakSet[OpenModel]"] = weakref.WeakSet()
+    _loaded: ClassVar["WeakSet[OpenModel]"] = WeakSet()
 
     def __init__(self, options: LoadOptions | None = None) -> None:
         self.options = options or LoadOptions.from_settings()
@@ -89,43 +82,42 @@ class OpenModel:
         ``prompt_cut``, how many of those the pipeline dropped from the end. Raises :class:`GenerationError`.
         """
         height, width = request.lq.shape[:2]
-        layout = self.layout(width, height)
+        frame, content = self.layout(width, height)
         if self._pipeline is None:
             self._load()
         made, tokens, cut = self._with_room(
-            lambda: (self._run(request, layout), *self.prompt_tokens(request.prompt)),
+            lambda: (self._run(request, frame, content), *self.prompt_tokens(request.prompt)),
             lambda error: GenerationError(f"{self.spec.title} failed: {_reason(error)}"),
         )
-        frame = "x".join(map(str, layout.frame))
-        details = {**self._facts, "frame": frame, "prompt_tokens": str(tokens), "prompt_cut": str(cut)}
-        return Output(pixels=_taken(self._checked(made), layout, (width, height)), details=details)
+        own = {"frame": f"{frame[0]}x{frame[1]}", "prompt_tokens": str(tokens), "prompt_cut": str(cut)}
+        pixels = _taken(self._checked(made), frame, content, (width, height))
+        return Output(pixels=pixels, details={**self._facts, **own})
 
-    def layout(self, width: int, height: int) -> Layout:
-        """Where an LQ of this size goes. Raises :class:`GenerationError` for a shape the model does not take."""
+    def layout(self, width: int, height: int) -> tuple[Size, Size]:
+        """The frame to work in, and the size of the LQ at its top left. Raises :class:`GenerationError` for an odd shape."""
         raise NotImplementedError
 
     def guidance(self, value: float) -> dict[str, Any]:
-        """The pipeline's own arguments for a strength of guidance."""
-        raise NotImplementedError
+        """The pipeline's own arguments for a strength of guidance: FLUX.2's network takes it as an input (distillation)."""
+        return {"guidance_scale": value}
 
     def prompt_tokens(self, prompt: str) -> tuple[int, int]:
-        """How many tokens the prompt comes to, and how many of them the pipeline drops."""
-        raise NotImplementedError
+        """How many tokens the prompt comes to, and how many of them the pipeline drops: Qwen's drops none."""
+        return len(self._pipeline.tokenizer(prompt)["input_ids"]), 0
 
-    def _run(self, request: Request, layout: Layout) -> Any:
+    def _run(self, request: Request, frame: Size, content: Size) -> Any:
         """Float pixels of shape (H, W, 3), 0 to 1, of the frame's size if the pipeline keeps its promise."""
         torch = import_module("torch")
-        result = self._pipeline(
-            image=[_placed(request.lq, layout)],
+        return self._pipeline(
+            image=[_placed(request.lq, frame, content)],
             prompt=request.prompt,
-            width=layout.frame[0],
-            height=layout.frame[1],
+            width=frame[0],
+            height=frame[1],
             num_inference_steps=max(1, round(request.params["steps"])),
             generator=torch.Generator(device="cpu").manual_seed(request.seed),
             output_type="np",
             **self.guidance(request.params["guidance"]),
-        )
-        return result.images[0]
+        ).images[0]
 
     def _checked(self, made: Any) -> Rgb:
         """The same as bytes. An overflow of half precision shows as NaN, or as an image of one colour."""
@@ -138,16 +130,13 @@ class OpenModel:
         return pixels
 
     def _load(self) -> None:
-        title, options = self.spec.title, self.options
+        title, options, folder = self.spec.title, self.options, self._folder()
         try:
             torch, diffusers, transformers = map(import_module, ("torch", "diffusers", "transformers"))
             pipeline_class = getattr(diffusers, self.pipeline_class)
         except (ImportError, AttributeError, RuntimeError) as error:
-            log.debug("no %s", self.pipeline_class, exc_info=True)
-            raise WeightsMissing(
-                f"{title} needs diffusers with {self.pipeline_class} ({_reason(error)}). "
-                "Type: pip install --upgrade 'ggt-studio[mfm]'"
-            ) from None
+            needed = f"{title} needs {self.pipeline_class} ({_reason(error)})"
+            raise WeightsMissing(f"{needed}. Type: pip install --upgrade 'ggt-studio[mfm]'") from error
         if options.four_bit and not options.cuda:
             raise GenerationError(f"{title} in 4-bit needs a CUDA card: set GGT_DEVICE=cuda:0 or GGT_FOUR_BIT=false")
         if options.cuda and not torch.cuda.is_available():
@@ -155,17 +144,13 @@ class OpenModel:
         if options.four_bit and find_spec("bitsandbytes") is None:
             raise WeightsMissing(f"{title} in 4-bit needs bitsandbytes. Type: pip install bitsandbytes")
         dtype = torch.bfloat16 if options.cuda else torch.float32
-        folder = self._folder()
         local = folder is not None and folder.is_dir()
         arguments: dict[str, Any] = {"dtype": dtype, "use_safetensors": True}  # pickles could run code
         if options.four_bit:
             quantization = {"load_in_4bit": True, "bnb_4bit_quant_type": "nf4", "bnb_4bit_compute_dtype": dtype}
-            arguments["quantization_config"] = diffusers.PipelineQuantizationConfig(
-                quant_mapping={
-                    "transformer": diffusers.BitsAndBytesConfig(**quantization),
-                    "text_encoder": transformers.BitsAndBytesConfig(**quantization),
-                }
-            )
+            parts = {"transformer": diffusers, "text_encoder": transformers}
+            mapping = {part: library.BitsAndBytesConfig(**quantization) for part, library in parts.items()}
+            arguments["quantization_config"] = diffusers.PipelineQuantizationConfig(quant_mapping=mapping)
 
         def load() -> Any:
             # 4-bit weights are packed on the current card, which need not be the one asked for.
@@ -176,18 +161,15 @@ class OpenModel:
         self._pipeline = self._with_room(load, lambda error: WeightsMissing(self._missing(error, local)))
         self._pipeline.set_progress_bar_config(disable=True)
         self._loaded.add(self)
-        revision = _revision(folder if local else None, self.spec.model)
         self._facts = {
             "model": self.spec.model,
             "source": str(folder) if local else "hub",
-            **({"revision": revision} if revision else {}),
+            "revision": _revision(folder if local else None, self.spec.model),
             "pipeline": self.pipeline_class,
             "dtype": str(dtype).removeprefix("torch."),
             "four_bit": "nf4" if options.four_bit else "no",
             "device": torch.cuda.get_device_name(options.device) if options.cuda else options.device,
-            "diffusers": diffusers.__version__,
-            "transformers": transformers.__version__,
-            "torch": torch.__version__,
+            **{package.__name__: str(package.__version__) for package in (torch, diffusers, transformers)},
         }
 
     def _folder(self) -> Path | None:
@@ -230,7 +212,7 @@ class QwenImageEdit(OpenModel):
     key = "qwen-image-edit-2511"
     pipeline_class = "QwenImageEditPlusPipeline"
 
-    def layout(self, width: int, height: int) -> Layout:
+    def layout(self, width: int, height: int) -> tuple[Size, Size]:
         """The frame is the one the pipeline gives every reference image: about PIXELS, in multiples of 32.
 
         A result in any other size is a zoomed or cropped one (diffusers #12453), so a small LQ is enlarged, and the frame's
@@ -239,18 +221,11 @@ class QwenImageEdit(OpenModel):
         frame = (width, height)
         for _ in range(4):
             root = math.sqrt(PIXELS * frame[0] / frame[1])
-            frame, before = (_multiple(root, 32), _multiple(PIXELS / root, 32)), frame
-            if frame == before:
-                break
-        scale = min(frame[0] / width, frame[1] / height)
-        return Layout(frame, (max(1, round(width * scale)), max(1, round(height * scale))))
+            frame = (round(root / 32) * 32, round(PIXELS / root / 32) * 32)
+        return frame, _inside(frame, width, height)
 
     def guidance(self, value: float) -> dict[str, Any]:
         return {"true_cfg_scale": value, "negative_prompt": " " if value > 1 else None}
-
-    def prompt_tokens(self, prompt: str) -> tuple[int, int]:
-        """This pipeline drops none, however long the prompt."""
-        return len(self._pipeline.tokenizer(prompt)["input_ids"]), 0
 
 
 class FireRedEdit(QwenImageEdit):
@@ -260,26 +235,22 @@ class FireRedEdit(QwenImageEdit):
 
 
 class Flux2Dev(OpenModel):
-    """FLUX.2 [dev]. ``guidance`` is an input of the network (guidance distillation), not a second pass."""
+    """FLUX.2 [dev]."""
 
     key = "flux.2-dev"
     pipeline_class = "Flux2Pipeline"
 
-    def layout(self, width: int, height: int) -> Layout:
+    def layout(self, width: int, height: int) -> tuple[Size, Size]:
         """The LQ's own size, up to multiples of 16 and 64 at least; above PIXELS, the largest frame below it."""
         if max(width, height) > 8 * min(width, height):
             raise GenerationError(f"{self.spec.title} takes images up to 8:1, not {width}x{height}")
         frame = (max(64, math.ceil(width / 16) * 16), max(64, math.ceil(height / 16) * 16))
         if frame[0] * frame[1] <= PIXELS:
-            return Layout(frame, (width, height))
+            return frame, (width, height)
         scale = math.sqrt(PIXELS / (width * height))
         down = [max(64, int(side * scale) // 16 * 16) for side in (width, height)]
         frame = (min(down[0], 8 * down[1]), min(down[1], 8 * down[0]))
-        scale = min(frame[0] / width, frame[1] / height)
-        return Layout(frame, (round(width * scale), round(height * scale)))
-
-    def guidance(self, value: float) -> dict[str, Any]:
-        return {"guidance_scale": value}
+        return frame, _inside(frame, width, height)
 
     def prompt_tokens(self, prompt: str) -> tuple[int, int]:
         """Both counts include the system message, which the pipeline puts before the prompt."""
@@ -290,24 +261,25 @@ class Flux2Dev(OpenModel):
         return tokens, max(0, tokens - self._pipeline.tokenizer_max_length)
 
 
-def _multiple(length: float, step: int) -> int:
-    return max(1, round(length / step)) * step
+def _inside(frame: Size, width: int, height: int) -> Size:
+    scale = min(frame[0] / width, frame[1] / height)
+    return max(1, round(width * scale)), max(1, round(height * scale))
 
 
-def _placed(lq: Rgb, layout: Layout) -> Image.Image:
+def _placed(lq: Rgb, frame: Size, content: Size) -> Image.Image:
     """The LQ in its frame. Mirrored borders look like more of the photograph; a flat one would be a thing to restore."""
     image = Image.fromarray(lq)
-    if image.size != layout.content:
-        image = image.resize(layout.content, Image.Resampling.LANCZOS)
-    right, below = layout.frame[0] - layout.content[0], layout.frame[1] - layout.content[1]
-    return Image.fromarray(np.pad(np.asarray(image), ((0, below), (0, right), (0, 0)), mode="symmetric"))
+    if image.size != content:
+        image = image.resize(content, Image.Resampling.LANCZOS)
+    border = ((0, frame[1] - content[1]), (0, frame[0] - content[0]), (0, 0))
+    return Image.fromarray(np.pad(np.asarray(image), border, mode="symmetric"))
 
 
-def _taken(pixels: Rgb, layout: Layout, size: Size) -> Rgb:
+def _taken(pixels: Rgb, frame: Size, content: Size, size: Size) -> Rgb:
     """The LQ's part of the frame, at the LQ's ``size``. A result that is not the frame is handed on as it is."""
-    if pixels.shape[:2] != layout.frame[::-1]:
+    if pixels.shape[:2] != frame[::-1]:
         return pixels
-    image = Image.fromarray(pixels).crop((0, 0, *layout.content))
+    image = Image.fromarray(pixels).crop((0, 0, *content))
     return np.asarray(image if image.size == size else image.resize(size, Image.Resampling.LANCZOS))
 
 
@@ -319,12 +291,9 @@ def _reason(error: BaseException) -> str:
 
 
 def _revision(folder: Path | None, model: str) -> str:
-    """The commit the files are from, empty when unknown: the hub's client notes it beside what it downloads."""
+    """The commit the files are from: the hub's client notes it beside what it downloads."""
     if folder is None:
         cached = import_module("huggingface_hub").try_to_load_from_cache(model, "model_index.json")
-        return Path(cached).parent.name if isinstance(cached, str) else ""
-    try:
-        note = folder / ".cache" / "huggingface" / "download" / "model_index.json.metadata"
-        return note.read_text().split("\n", 1)[0].strip()
-    except OSError:
-        return ""
+        return Path(cached).parent.name if isinstance(cached, str) else "unknown"
+    note = folder / ".cache" / "huggingface" / "download" / "model_index.json.metadata"
+    return note.read_text().partition("\n")[0].strip() if note.is_file() else "unknown"

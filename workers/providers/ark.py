@@ -17,7 +17,7 @@ _FEWEST, _MOST = 921_600, 10_404_496
 _FEWEST_LATER = 3_686_400
 """At least so many from 4.5 on: a smaller size is answered with an error."""
 _ACCOUNT = frozenset(
-    [
+    {
         "AccountOverdueError",
         "AuthenticationError",
         "AccessDenied",
@@ -27,7 +27,7 @@ _ACCOUNT = frozenset(
         "ModelNotOpen",
         "InvalidAccountStatus",
         "OperationDenied",
-    ]
+    }
 )
 _BUSY = frozenset(["ServerOverloaded", "TooManyRequests", "RateLimitExceeded"])
 _REFUSALS = ("SensitiveContent", "RiskDetection", "PolicyViolation")

@@ -142,6 +142,8 @@ class Provider(Protocol):
 
     def ask(self, request: TextRequest) -> TextAnswer: ...
 
+    def close(self) -> None: ...
+
 
 @dataclass(frozen=True)
 class BatchReply:

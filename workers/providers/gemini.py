@@ -32,7 +32,7 @@ from workers.providers.base import (
 WHO = "Google Gemini"
 _BIG = 1536
 """Longer sides than this, in pixels, ask for the 2K size."""
-_ENDINGS = frozenset({"", "STOP", "MAX_TOKENS", "FINISH_REASON_UNSPECIFIED"})
+_ENDINGS = frozenset({"", "STOP", "MAX_TOKENS", "CONTINUATION", "FINISH_REASON_UNSPECIFIED"})
 _GLITCHES = frozenset({"MALFORMED_RESPONSE", "MALFORMED_FUNCTION_CALL", "UNEXPECTED_TOOL_CALL", "TOO_MANY_TOOL_CALLS"})
 """Finish reasons that say that the model failed. All but these and the endings say that it refused, new ones too."""
 _NO_CREDIT = re.compile(

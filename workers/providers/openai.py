@@ -30,14 +30,14 @@ WHO = "OpenAI"
 Size = Literal["1024x1024", "1536x1024", "1024x1536"]
 _SIZES: dict[str, Size] = {"1:1": "1024x1024", "3:2": "1536x1024", "2:3": "1024x1536"}
 _ACCOUNT = frozenset(
-    [
+    {
         "insufficient_quota",
         "billing_hard_limit_reached",
         "billing_not_active",
         "account_deactivated",
         "access_terminated",
         "invalid_api_key",
-    ]
+    }
 )
 _REFUSALS = ("moderation", "content_policy", "content_filter", "safety")
 """Parts of the codes that stand for a refusal, such as moderation_blocked and image_content_policy_violation."""

@@ -205,7 +205,7 @@ def duration(text: object) -> float | None:
 
 
 def ratio_for(provider: str, model: str, width: int, height: int) -> str:
-    """The aspect ratio nearest to width x height pixels that the model takes; an unknown model takes its provider's first's."""
+    """The ratio nearest to width x height pixels that the model takes; an unknown model takes its provider's first's."""
     ours = [m for m in MFMS if m.provider == provider and m.ratios]
     spec = next((m for m in ours if m.model == model), ours[0])
     return nearest_ratio(width, height, spec.ratios)
