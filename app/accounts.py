@@ -4,6 +4,7 @@ One conditional UPDATE on the provider's row decides, so that no number of worke
 are millionths of a US dollar. The day of a daily budget is that of UTC.
 """
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import UTC, date, datetime
 
@@ -19,13 +20,17 @@ MICROS = 1_000_000
 
 @dataclass(frozen=True)
 class Limits:
-    """How a provider may be used now: the admin's values where set, else the catalogue's. ``paused`` says why not at all."""
+    """How a provider may be used now: the admin's values where set, else the catalogue's.
+
+    ``paused`` says why not at all; ``prices`` are the admin's corrections, dollars a call by model.
+    """
 
     requests_per_minute: int
     images_per_minute: int
     concurrency: int
     paused: str
     on_lost: str
+    prices: Mapping[str, float]
 
 
 def today() -> date:
@@ -63,6 +68,7 @@ def limits(session: Session) -> dict[str, Limits]:
             row.concurrency or spec.concurrency,
             row.paused or _spent_out(row),
             row.on_lost,
+            row.prices,
         )
     return found
 

@@ -17,6 +17,7 @@ from app import accounts, headless, migrate
 from app.catalog.categories import CATEGORIES
 from app.catalog.generators import STRATEGIES
 from app.catalog.judges import JUDGES
+from app.cli_providers import providers
 from app.cli_verdict import verdict
 from app.config import settings
 from app.db import reading, unit_of_work
@@ -35,6 +36,7 @@ cli = typer.Typer(no_args_is_help=True, add_completion=False, pretty_exceptions_
 weights = typer.Typer(no_args_is_help=True, help="Weights of the metrics: what is here, and fetching what is not.")
 cli.add_typer(weights, name="weights")
 cli.add_typer(verdict, name="verdict")
+cli.add_typer(providers, name="providers")
 
 Category = Annotated[str, typer.Option(help=f"One of {', '.join(CATEGORIES)}.")]
 SourceName = Annotated[str, typer.Option("--source", help="Where the photographs come from; default: the folder's name.")]

@@ -28,12 +28,14 @@ class Job:
 
 JOBS: dict[str, Job] = {
     "plan": Job("workers.tasks.plan:PlanTask"),
+    "plan_judge": Job("workers.tasks.plan:PlanJudgeTask"),
     "generate": Job("workers.tasks.generate:GenerateTask"),
     "score": Job("workers.tasks.score:ScoreTask", batch=4),
     "judge": Job("workers.tasks.judge:JudgeTask"),
     "prompt": Job("workers.tasks.prompt:PromptTask"),
     "batch": Job("workers.tasks.batch:SubmitTask", batch=40),
     "collect": Job("workers.tasks.batch:CollectTask"),
+    "check": Job("workers.tasks.check:CheckTask", max_attempts=1),
 }
 
 
@@ -203,10 +205,24 @@ def hand_over(
     session: Session, lease: Lease, queue: str, lane: str = "", *, priority: int | None = None, kind: str = ""
 ) -> bool:
     """Give a leased item to the workers of another queue, at once. It counts as no attempt. False: the lease was lost."""
-    if not postpone(session, lease, 0.0, ""):
-        return False
-    _send_on(session, lease.id, queue, lane, priority, kind)
-    return True
+    moved: Json = {"queue": queue, "lane": lane}
+    moved |= {} if priority is None else {"priority": priority}
+    moved |= {"kind": kind} if kind else {}
+    given = session.execute(
+        update(WorkItem)
+        .where(
+            col(WorkItem.id) == lease.id, col(WorkItem.token) == lease.token, col(WorkItem.state) == ItemState.LEASED
+        )
+        .values(
+            state=ItemState.WAITING, owner="", lease_until=None, paid=False, ready_at=None, error="",
+            attempts=lease.attempts - 1, **moved,
+        )
+        .returning(col(WorkItem.id))
+        .execution_options(synchronize_session=False)
+    ).first()  # fmt: skip
+    if given is not None:
+        wake_after_commit(session, queue)
+    return given is not None
 
 
 def park(session: Session, leases: Sequence[Lease]) -> None:
@@ -220,19 +236,13 @@ def unpark(session: Session, item_id: int, *, kind: str, queue: str, lane: str =
     back = session.execute(
         update(WorkItem)
         .where(col(WorkItem.id) == item_id, col(WorkItem.state) == ItemState.REMOTE)
-        .values(state=ItemState.WAITING, ready_at=None, attempts=0, finished_at=None)
+        .values(state=ItemState.WAITING, ready_at=None, attempts=0, finished_at=None, kind=kind, queue=queue, lane=lane)
         .returning(col(WorkItem.id))
     ).first()
     if back is not None:
-        _send_on(session, item_id, queue, lane, priority, kind)
-
-
-def _send_on(session: Session, item_id: int, queue: str, lane: str, priority: int | None, kind: str) -> None:
-    moved: Json = {"queue": queue, "lane": lane}
-    moved |= {} if priority is None else {"priority": priority}
-    moved |= {"kind": kind} if kind else {}
-    session.execute(update(WorkItem).where(col(WorkItem.id) == item_id).values(**moved))
-    wake_after_commit(session, queue)
+        if priority is not None:
+            session.execute(update(WorkItem).where(col(WorkItem.id) == item_id).values(priority=priority))
+        wake_after_commit(session, queue)
 
 
 def leave_unknown(session: Session, lease: Lease, error: str) -> bool:
@@ -249,6 +259,7 @@ def mark_paid(session: Session, lease: Lease, under_way: bool) -> bool:
         )
         .values(paid=under_way)
         .returning(col(WorkItem.id))
+        .execution_options(synchronize_session=False)
     ).first()  # fmt: skip
     return marked is not None
 

@@ -101,7 +101,7 @@ def _ask(ticket: Ticket, limits: Limits, *, image: bool, lifetime: float) -> flo
         int(image), BURST_SECONDS, 1,
     )  # fmt: skip
     try:
-        return float(redis_client().eval(_ACQUIRE, 1, _key(ticket.provider), *arguments)) / 1000
+        return float(redis_client().register_script(_ACQUIRE)(keys=[_key(ticket.provider)], args=arguments)) / 1000
     except (RedisError, OSError):
         return 5.0
 
@@ -110,13 +110,14 @@ def waits(limits: Mapping[str, Limits]) -> dict[str, float]:
     """Seconds until each lane may be asked again, in one round trip: ``gemini`` for text, ``gemini/image`` for images."""
     lanes = [(provider, lane) for provider in limits for lane in (provider, image_lane(provider))]
     try:
-        pipeline = redis_client().pipeline(transaction=False)
+        pipeline, script = redis_client().pipeline(transaction=False), redis_client().register_script(_ACQUIRE)
         for provider, lane in lanes:
             limit = limits[provider]
-            pipeline.eval(
-                _ACQUIRE, 1, _key(provider), limit.requests_per_minute, limit.images_per_minute, limit.concurrency, 1000, "",
-                int(lane != provider), BURST_SECONDS, 0,
+            arguments = (
+                limit.requests_per_minute, limit.images_per_minute, limit.concurrency, 1000, "", int(lane != provider),
+                BURST_SECONDS, 0,
             )  # fmt: skip
+            script(keys=[_key(provider)], args=arguments, client=pipeline)
         answers = pipeline.execute()
     except (RedisError, OSError):
         answers = [5000] * len(lanes)
@@ -132,7 +133,8 @@ def report(ticket: Ticket, ok: bool | None) -> None:
     """Give a ticket back. ``ok`` False counts towards the circuit breaker, True resets it, None says nothing about it."""
     said = "" if ok is None else str(int(ok))
     try:
-        redis_client().eval(_REPORT, 1, _key(ticket.provider), ticket.id, said, TRIP_AFTER, FIRST_PAUSE, LONGEST_PAUSE)
+        arguments = (ticket.id, said, TRIP_AFTER, FIRST_PAUSE, LONGEST_PAUSE)
+        redis_client().register_script(_REPORT)(keys=[_key(ticket.provider)], args=arguments)
     except (RedisError, OSError):
         return  # the ticket ends by itself
 

@@ -169,7 +169,9 @@ class Supervisor:
         ]
         if any(settings().provider_key(key) for key in PROVIDERS):
             # Calls under way get their time to end: what they cost is spent either way.
-            children.append(Child("worker-api", worker_command("api"), one_thread, stop_seconds=60))
+            for number in range(1, api_processes() + 1):
+                name = f"worker-api-{number}"
+                children.append(Child(name, worker_command("api", name), one_thread, stop_seconds=60))
         if self.web:
             children.append(Child("web", web_command(), stop_seconds=5))
         return children
@@ -225,12 +227,19 @@ def web_command() -> list[str]:
     ]
 
 
-def worker_command(queues: str) -> list[str]:
-    """A worker: threads for api calls, one process for a GPU, processes for the CPU."""
+def api_processes() -> int:
+    """Processes that make calls: one keeps about 16 calls going, since encoding images takes a core's time as well."""
+    return max(1, min(os.cpu_count() or 1, settings().api_threads // 16))
+
+
+def worker_command(queues: str, name: str = "") -> list[str]:
+    """A worker: threads for api calls, one process for a GPU, processes for the CPU. Several need a name each."""
+    threads = max(1, settings().api_threads // (api_processes() if name else 1))
     prefork = ["-P", "prefork", "-c", str(settings().workers)]
-    pool = {"api": ["-P", "threads", "-c", str(settings().api_threads)], "gpu": ["-P", "solo"]}.get(queues, prefork)
+    pool = {"api": ["-P", "threads", "-c", str(threads)], "gpu": ["-P", "solo"]}.get(queues, prefork)
     quiet = ["--without-gossip", "--without-mingle", "-l", "warning"]
-    return [sys.executable, "-m", "celery", "-A", "workers.main", "worker", "-Q", queues, *pool, *quiet]
+    named = ["-n", name] if name else []
+    return [sys.executable, "-m", "celery", "-A", "workers.main", "worker", "-Q", queues, *pool, *quiet, *named]
 
 
 def beat_command() -> list[str]:

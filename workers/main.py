@@ -1,6 +1,8 @@
 """The Celery application: one message is one batch, and a worker that found work sends the next message itself."""
 
 import logging
+import threading
+import time
 
 from celery import signals
 
@@ -13,10 +15,29 @@ app = messages.celery_app()
 log = logging.getLogger("ggt.worker")
 
 
+KEEP_ON_SECONDS = 20.0
+_stopping = threading.Event()
+
+
 @app.task(name="ggt.work")
 def work(queue: str) -> None:
-    """There may be work on ``queue``: do one batch of it."""
-    runtime.work_once(queue, found=lambda: messages.wake(queue))
+    """There may be work on ``queue``: do a batch of it.
+
+    A thread of the api queue goes on while there is more: its items are short, and a message for each costs as much as all
+    else that is done about a call.
+    """
+    until = time.monotonic() + (KEEP_ON_SECONDS if queue == "api" else 0.0)
+    found = runtime.work_once(queue, found=lambda: messages.wake(queue))
+    while found and time.monotonic() < until and not _stopping.is_set():
+        found = runtime.work_once(queue)
+    if found and queue == "api":
+        messages.wake(queue)
+
+
+@signals.worker_shutting_down.connect
+def _stop_soon(**_: object) -> None:
+    """Finish what is under way, and take up nothing more."""
+    _stopping.set()
 
 
 @app.task(name="ggt.sweep")

@@ -1,4 +1,4 @@
-"""What methods made of one image, as its page tells it: attempts in their chains, with scores, verdicts, reviews, refusals."""
+"""What methods made of one image, as its page tells it: attempts with scores, verdicts and reviews, and refusals."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -200,8 +200,8 @@ def verdict_row(verdict: Verdict) -> VerdictRow:
         aspects.append(AspectRow(name, score, minimum, failed, verdict.reasons.get(name, "")))
     known = JUDGES.get(verdict.judge)
     return VerdictRow(
-        verdict.judge, known.title if known else verdict.judge, bool(known and known.local), verdict.stand_in, verdict.version, verdict.decision, verdict.rule_decision,
-        tuple(aspects), verdict.created_at,
+        verdict.judge, known.title if known else verdict.judge, bool(known and known.local), verdict.stand_in,
+        verdict.version, verdict.decision, verdict.rule_decision, tuple(aspects), verdict.created_at,
     )  # fmt: skip
 
 
@@ -214,7 +214,7 @@ def _refusal_row(refusal: Refusal) -> RefusalRow:
 
 def _chain(method: Method, attempts: Sequence[Attempt], refusals: Sequence[RefusalRow]) -> MethodChain:
     known = GENERATORS.get(method.generator)
-    strategies: Mapping[str, str] = {**STRATEGIES}
+    strategies: Mapping[str, str] = {str(key): title for key, title in STRATEGIES.items()}
     return MethodChain(
         method.name, known.title if known else method.name, bool(known and known.local),
         any(a.summary.chosen for a in attempts), tuple(attempts), strategies.get(method.strategy, ""), method.stand_in,

@@ -71,11 +71,12 @@ def image_history(session: Session, image_id: int) -> ImageHistory:
         raise NotFound(f"There is no image {image_id}.")
     image, source, file, meta_version = rows[0][:4]
     refused = [(refusal, method) for *_, refusal, method in rows if refusal is not None]
+    paper = PROMPTS.get(("meta", image.category))
     made, verdicts, reviews = _made(session, image_id)
     scores = _scores(session, image, [candidate for candidate, _, _ in made.values()])
     return ImageHistory(
         image, source, file, chains(image, made, scores, verdicts, reviews, refused), _events(session, image_id, list(made)),
-        meta_version or PROMPTS["meta", image.category].version,
+        meta_version or (paper.version if paper else 1),
     )  # fmt: skip
 
 

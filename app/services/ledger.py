@@ -106,28 +106,35 @@ def close(session: Session, call_id: int, closing: Closing) -> bool:
 
     A late answer to a call that was given up for unknown is taken: it was paid. False when the call was closed before.
     """
-    found = session.execute(
-        select(ApiCall)
-        .where(col(ApiCall.id) == call_id, col(ApiCall.state).in_([CallState.SENT, CallState.UNKNOWN]))
-        .with_for_update()
-    ).scalar_one_or_none()
-    if found is None:
-        return False
-    late = found.state == CallState.UNKNOWN
-    if late and closing.state == CallState.UNKNOWN:
-        return False
-    booked = found.reserved_micros if late else 0
-    found.state, found.finished_at = closing.state, utcnow()
-    found.cost_micros = closing.cost
-    found.input_tokens, found.output_tokens = closing.input_tokens, closing.output_tokens
-    found.answer_sha256, found.answer_text = closing.answer_sha256, closing.answer_text
-    found.reason, found.error = closing.reason[:80], closing.error[:1000]
-    if closing.retried:
-        found.retried_at = utcnow()
-    session.add(found)
-    reserved = 0 if late else found.reserved_micros
-    accounts.book(session, found.provider, found.run_id, reserved=reserved, cost=closing.cost - booked)
-    return True
+    values = {
+        "state": closing.state,
+        "finished_at": utcnow(),
+        "cost_micros": closing.cost,
+        "input_tokens": closing.input_tokens,
+        "output_tokens": closing.output_tokens,
+        "answer_sha256": closing.answer_sha256,
+        "answer_text": closing.answer_text,
+        "reason": closing.reason[:80],
+        "error": closing.error[:1000],
+        "retried_at": utcnow() if closing.retried else None,
+    }
+    for before in (CallState.SENT, CallState.UNKNOWN):
+        if before == closing.state:
+            continue
+        closed = session.execute(
+            update(ApiCall)
+            .where(col(ApiCall.id) == call_id, col(ApiCall.state) == before)
+            .values(**values)
+            .returning(col(ApiCall.provider), col(ApiCall.run_id), col(ApiCall.reserved_micros))
+            .execution_options(synchronize_session=False)
+        ).first()
+        if closed is not None:
+            provider, run_id, reserved = closed
+            late = before == CallState.UNKNOWN  # its reservation was booked as spent when it was given up
+            cost = closing.cost - reserved if late else closing.cost
+            accounts.book(session, provider, run_id, reserved=0 if late else reserved, cost=cost)
+            return True
+    return False
 
 
 def spent_by_provider(session: Session) -> Sequence[tuple[str, int, int, int]]:

@@ -48,4 +48,6 @@ def edit_written(
         with session.begin_nested():
             return prompts.edit_written(session, user_id, image_id, vlm, meta_version, text, stand_in=stand_in)
     except IntegrityError:
-        raise Conflict("Somebody else saved an edition in the same moment. Compare it with yours, then save again.") from None
+        raise Conflict(
+            "Somebody else saved an edition in the same moment. Compare it with yours, then save again."
+        ) from None

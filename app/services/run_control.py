@@ -1,11 +1,17 @@
-"""What a person may do to a run: cancel it, resume it, retry what failed. Each is an event in their name."""
+"""What a person may do to a run: cancel it, resume it, retry what failed, decide about what is unknown.
 
-from sqlmodel import Session
+Each is an event in their name.
+"""
+
+from collections.abc import Mapping
+from typing import Any
+
+from sqlmodel import Session, col, select
 
 from app import job_control
 from app.errors import Conflict, NotFound
-from app.models import Run, RunState
-from app.services import events
+from app.models import ItemState, Run, RunState, WorkItem
+from app.services import events, flow
 
 
 def cancel(session: Session, user_id: int | None, run_id: int) -> None:
@@ -35,6 +41,50 @@ def retry_failed(session: Session, user_id: int | None, run_id: int) -> int:
         raise Conflict(f"Run {run_id} has no failed items to retry.")
     events.record(session, user_id, "run.retried", f"run:{run_id}", details={"items": moved})
     return moved
+
+
+def retry_unknown(session: Session, user_id: int | None, run_id: int) -> int:
+    """Ask again where the outcome of a paid call is unknown, which may pay twice; returns for how many items.
+
+    Raises NotFound, or Conflict when there are none.
+    """
+    _workable(session, run_id)
+    moved = job_control.retry_unknown(session, run_id)
+    if not moved:
+        raise Conflict(f"Run {run_id} has no unknown items to ask again for.")
+    events.record(session, user_id, "run.unknown_retried", f"run:{run_id}", details={"items": moved})
+    return moved
+
+
+def give_up_unknown(session: Session, user_id: int | None, run_id: int) -> int:
+    """Call a run's unknown items failed, and let their images be taken up by other runs; returns how many.
+
+    Raises NotFound, or Conflict when there are none.
+    """
+    _workable(session, run_id)
+    given_up = session.exec(
+        select(WorkItem).where(col(WorkItem.run_id) == run_id, col(WorkItem.state) == ItemState.UNKNOWN)
+    ).all()
+    told = [(item.kind, item.payload, f"Given up, its outcome unknown: {item.error}") for item in given_up]
+    moved = job_control.give_up_unknown(session, run_id)
+    if not moved:
+        raise Conflict(f"Run {run_id} has no unknown items to give up.")
+    for kind, payload, why in told:
+        _tell_image(session, kind, payload, why)
+    events.record(session, user_id, "run.unknown_given_up", f"run:{run_id}", details={"items": moved})
+    return moved
+
+
+def _tell_image(session: Session, kind: str, payload: Mapping[str, Any], why: str) -> None:
+    """An image whose chosen chain ends here says so, as it does when a worker gives an item up."""
+    if kind == "judge":
+        if payload.get("decides", True):
+            flow.step_failed(session, payload["candidate_id"], why)
+    elif kind == "prompt":
+        if any(then["chosen"] for then in payload["then"]):
+            flow.generation_failed(session, {"image_id": payload["image_id"], "chosen": True, "parent_id": None}, why)
+    elif "recipe" in payload:
+        flow.generation_failed(session, payload, why)
 
 
 def _workable(session: Session, run_id: int) -> None:

@@ -5,11 +5,13 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any
 
-from sqlalchemy import func, select, union_all
+from sqlalchemy import case, func, select, union_all
 from sqlmodel import Session, col
 
 from app.errors import NotFound
 from app.models import ItemState, Json, Run, RunState, User, WorkItem, utcnow
+from app.services.estimate import dollars
+from app.services.run_advice import Wait, advice, waits
 
 RATE_WINDOW_SECONDS = 60
 PAGE_SIZE = 40
@@ -69,6 +71,16 @@ class RunProgress:
     def cancellable(self) -> bool:
         return self.state == RunState.RUNNING and self.kind != "ingest"
 
+    @property
+    def undecided(self) -> bool:
+        """Whether somebody has to decide about items whose paid call may or may not have gone through."""
+        return self.unknown > 0 and self.state != RunState.CANCELLING
+
+    @property
+    def spent(self) -> str:
+        """What its calls have cost so far, as "$1.23"; empty where nothing was paid."""
+        return dollars(self.spent_micros) if self.spent_micros else ""
+
 
 @dataclass(frozen=True)
 class KindRow:
@@ -87,7 +99,7 @@ class KindRow:
 
 @dataclass(frozen=True)
 class ItemRow:
-    """One item that ended. ``image_id``, ``candidate_id`` or ``file`` say what it worked on."""
+    """One item that ended. ``image_id``, ``candidate_id`` or ``file`` say what it worked on, ``by`` who did the work."""
 
     id: int
     key: str
@@ -100,6 +112,7 @@ class ItemRow:
     image_id: int | None
     candidate_id: int | None
     file: str | None
+    by: str = ""
 
     @property
     def what_to_do(self) -> str:
@@ -145,12 +158,28 @@ class IngestReport:
 
 @dataclass(frozen=True)
 class RunDetail:
+    """Everything about one run. ``failed`` holds items whose outcome is unknown too, and those first."""
+
     progress: RunProgress
     params: Json
     kinds: tuple[KindRow, ...]
     failed: tuple[ItemRow, ...]
     log: tuple[ItemRow, ...]
     report: IngestReport | None
+    waits: tuple[Wait, ...] = ()
+
+    @property
+    def unknown_items(self) -> tuple[ItemRow, ...]:
+        return tuple(item for item in self.failed if item.state == ItemState.UNKNOWN)
+
+    @property
+    def failed_items(self) -> tuple[ItemRow, ...]:
+        return tuple(item for item in self.failed if item.state == ItemState.FAILED)
+
+    @property
+    def remote(self) -> int:
+        """Items that are part of a batch at a provider."""
+        return sum(kind.remote for kind in self.kinds)
 
 
 def runs(
@@ -168,13 +197,18 @@ def runs(
 
 
 def run_detail(session: Session, run_id: int) -> RunDetail:
-    """Everything about one run, in five statements. Raises NotFound."""
+    """Everything about one run, in seven statements at most. Raises NotFound."""
     progress, params = run_progress(session, run_id)
+    unknown_first = case((col(WorkItem.state) == ItemState.UNKNOWN, 0), else_=1)
     failed = session.execute(
-        _items(run_id, [ItemState.FAILED, ItemState.UNKNOWN]).order_by(col(WorkItem.id)).limit(FAILED_SIZE)
-    ).all()
+        _items(run_id, [ItemState.FAILED, ItemState.UNKNOWN])
+        .order_by(unknown_first, col(WorkItem.id))
+        .limit(FAILED_SIZE)
+    ).all()  # fmt: skip
+    kinds = _kinds(session, run_id)
+    waiting = waits(session, run_id) if progress.open and any(kind.waiting for kind in kinds) else ()
     return RunDetail(
-        progress, params, _kinds(session, run_id), tuple(map(_item, failed)), _log(session, run_id), IngestReport.of(params)
+        progress, params, kinds, tuple(map(_item, failed)), _log(session, run_id), IngestReport.of(params), waiting
     )
 
 
@@ -188,22 +222,6 @@ def run_progress(session: Session, run_id: int) -> tuple[RunProgress, Json]:
     run, name = row
     rates = _rates(session, [run_id] if run.state in OPEN else [])
     return _progress(run, name, rates), run.params
-
-
-def advice(state: str, error: str) -> str:
-    """What a person can do about an item that failed with ``error``."""
-    told = error.lower()
-    if state == ItemState.UNKNOWN:
-        return "Look at the provider's own log whether the call went through, then retry or leave it."
-    if "weights" in told:
-        return "Run ggt weights fetch on the machine of the workers, then retry failed."
-    if "missing from the storage" in told:
-        return "A stored file is gone: run ggt doctor, ingest the photograph again, then retry failed."
-    if "memory" in told:
-        return "Start fewer workers (GGT_WORKERS) or add memory, then retry failed."
-    if "worker died" in told:
-        return "Look at the worker's log for what killed it, often memory; then retry failed."
-    return "Retry failed; if it fails again, open the image and look at what is special about it."
 
 
 def _progress(run: Run, name: str | None, rates: Mapping[int, float]) -> RunProgress:
@@ -257,7 +275,7 @@ _COLUMNS: tuple[Any, ...] = (
     col(WorkItem.error), col(WorkItem.seconds), col(WorkItem.finished_at),
     col(WorkItem.payload)["image_id"].as_integer().label("image_id"),
     col(WorkItem.payload)["candidate_id"].as_integer().label("candidate_id"),
-    col(WorkItem.payload)["file"].as_string().label("file"),
+    col(WorkItem.payload)["file"].as_string().label("file"), col(WorkItem.shape),
 )  # fmt: skip
 
 

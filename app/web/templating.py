@@ -37,8 +37,12 @@ NAV = (
     NavItem("Dashboard", "/"),
     NavItem("Images", "/images"),
     NavItem("Review", "/review"),
+    NavItem("Metric filter", "/filter"),
+    NavItem("Judges", "/judges", roles=(Role.ADMIN, Role.RESEARCHER)),
+    NavItem("Prompts", "/prompts"),
     NavItem("Ingest", "/ingest", "Run", (Role.ADMIN, Role.RESEARCHER)),
     NavItem("Runs", "/runs", "Run"),
+    NavItem("Providers", "/providers", "Run", (Role.ADMIN,)),
     NavItem("People", "/people", "Run", (Role.ADMIN,)),
     NavItem("Settings", "/settings", "Run", (Role.ADMIN,)),
 )

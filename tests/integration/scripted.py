@@ -5,12 +5,15 @@ from collections.abc import Mapping, Sequence
 import cv2
 import numpy as np
 from numpy.typing import NDArray
+from sqlmodel import select
 
 from app import jobs, messages
 from app.config import settings
-from app.db import unit_of_work
+from app.db import reading, unit_of_work
 from app.domain.aspects import ASPECTS, Aspect, Decision
 from app.errors import GenerationError
+from app.imaging import pixel_hash
+from app.models import Image
 from workers import runtime
 from workers.generators.base import Output, Request
 from workers.judges.base import Judgement
@@ -29,6 +32,15 @@ class ScriptedEngine:
     def score(self, key: str, images: Sequence[Pixels], references: Sequence[Pixels] | None = None) -> list[Scored]:
         self.calls += len(images)
         return [Scored(self.scale * float(cv2.Laplacian(image, cv2.CV_64F).std())) for image in images]
+
+
+class EveryHqIsBetter:
+    """Gives each LQ in the database a bad score and everything else a good one, so that no candidate is filtered out."""
+
+    def score(self, key: str, images: Sequence[Pixels], references: Sequence[Pixels] | None = None) -> list[Scored]:
+        with reading() as session:
+            lqs = set(session.exec(select(Image.pixel_sha256)))
+        return [Scored(50.0 if pixel_hash(image) in lqs else 10.0) for image in images]
 
 
 class ScriptedJudge:

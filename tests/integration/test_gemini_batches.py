@@ -160,7 +160,7 @@ def test_looking_costs_nothing_so_no_look_is_lost(server: ProviderServer, gemini
         with pytest.raises(CallFailed) as caught:
             gemini.find("a")
         assert caught.value.trouble is trouble, "never None, which would mean that it was not created"
-    assert finished(gemini, job).state == "done"
+    assert gemini.collect(job).state == "done"
 
 
 def test_one_error_with_details_does_not_take_all_images_with_it(gemini: Gemini) -> None:

@@ -27,7 +27,7 @@ from app.services.planning import NotConfirmed
 from app.storage import storage
 from tests.integration import provider_run
 from tests.integration.provider_run import calls, image, new_images, start, work
-from tests.integration.scripted import ScriptedEngine
+from tests.integration.scripted import EveryHqIsBetter
 from tests.providers.script import Fault
 from tests.providers.server import ProviderServer
 from workers import runtime
@@ -41,7 +41,7 @@ NB2 = PipelineOptions(method="nano-banana-2", strategy="fix", compare=False, jud
 
 @pytest.fixture
 def server(redis: str, monkeypatch: pytest.MonkeyPatch) -> Iterator[ProviderServer]:
-    monkeypatch.setattr(score, "engine", lambda: ScriptedEngine())
+    monkeypatch.setattr(score, "engine", EveryHqIsBetter)
     monkeypatch.setenv("GGT_PROVIDER_TIMEOUT", "1")
     with provider_run.serving(monkeypatch, accept_rate=1.0) as serving:
         yield serving
@@ -232,7 +232,7 @@ def test_three_unreadable_verdicts_are_shown_to_a_person(server: ProviderServer)
 @on_sqlite
 def test_refinement_follows_fig_c2(server: ProviderServer) -> None:
     """P, then P' with instructions for what failed, then P' again; then out."""
-    server.accept_rate = 0.0
+    server.studio.accept_rate = 0.0
     [image_id] = new_images()
     work(start(with_(judge="gemini-3.1-pro")))
     first, second, third = (made.recipe["prompt"] for made in candidates())

@@ -52,7 +52,7 @@ def _byte_vocabulary(special: tuple[str, ...]) -> dict[str, int]:
 
 
 def save_tiny_qwen_edit(folder: Path) -> Path:
-    """Write a ``QwenImageEditPlusPipeline`` to ``folder``, with the ``zero_cond_t`` of the 2511 release. Returns ``folder``."""
+    """Write a ``QwenImageEditPlusPipeline`` with the 2511 release's ``zero_cond_t`` to ``folder``, which is returned."""
     torch, diffusers, transformers = _modules()
     torch.manual_seed(0)
     vocabulary = _byte_vocabulary(QWEN_TOKENS)
@@ -113,7 +113,7 @@ def save_tiny_qwen_edit(folder: Path) -> Path:
 
 
 def save_tiny_flux2(folder: Path) -> Path:
-    """Write a ``Flux2Pipeline`` to ``folder``. Returns ``folder``."""
+    """Write a ``Flux2Pipeline`` to ``folder``, which is returned."""
     torch, diffusers, transformers = _modules()
     tokenizers = importlib.import_module("tokenizers")
     torch.manual_seed(0)

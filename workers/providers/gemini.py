@@ -90,7 +90,7 @@ class Gemini:
             raise self._said(error) from None
         except wire.HTTP_ERRORS as error:
             raise wire.undelivered(WHO, error) from None
-        except ValueError:
+        except (ValueError, TypeError, AttributeError, KeyError):  # an answer that the SDK cannot take
             job = types.BatchJob()
         if not job.name:
             raise CallFailed(Trouble.LOST, f"{WHO} took a batch, and its answer does not say under which name.")
@@ -100,7 +100,7 @@ class Gemini:
         token = ""
         while True:
             page = self._look("batches", {"pageSize": "100"} | ({"pageToken": token} if token else {}))
-            for job in wire.listing(page.get("operations") or page.get("batches")):
+            for job in map(wire.mapping, wire.listing(page.get("operations") or page.get("batches"))):
                 metadata = wire.mapping(job.get("metadata")) or job
                 if metadata.get("displayName") == name and job.get("name"):
                     return str(job["name"])

@@ -118,7 +118,8 @@ class Kling:
         if answer.status_code == 200 and code == 0:
             return wire.mapping(reply.get("data"))
         told, message = str(code or ""), wire.clean(reply.get("message"), self._access)
-        kind = Trouble.ACCOUNT if code in _ACCOUNT else _CODES.get(code) if isinstance(code, int) else None
+        number = code if isinstance(code, int) else -1
+        kind = Trouble.ACCOUNT if number in _ACCOUNT else _CODES.get(number)
         if kind is Trouble.REFUSED:
             raise wire.refused(WHO, told, message)
         if kind is None and answer.status_code == 200:  # an unknown code
@@ -156,7 +157,7 @@ class Kling:
                 if answer.status_code != 200:
                     raise CallFailed(Trouble.LOST, f"the server of {WHO}'s images answered {answer.status_code}")
                 data = bytearray()
-                for piece in answer.iter_raw():
+                for piece in answer.iter_bytes():
                     data += piece
                     if len(data) > _MOST_BYTES:
                         raise CallFailed(Trouble.LOST, f"it is larger than {_MOST_BYTES >> 20} MB")

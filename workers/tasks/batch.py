@@ -154,9 +154,9 @@ class SubmitTask:
     def _send(
         self, job: BatchJob, ready: Sequence[tuple[Loaded, ImageRequest]], limit: accounts.Limits
     ) -> tuple[bool | None, dict[int, Outcome]]:
-        provider = cast(BatchProvider, paid.provider(job.provider))
         leases = [one.lease for one, _ in ready]
         try:
+            provider = cast(BatchProvider, paid.provider(job.provider))
             remote_id = provider.submit(job.name, [(request.reference, request) for _, request in ready])
         except CallFailed as failed:
             if failed.trouble != Trouble.LOST:

@@ -5,7 +5,7 @@ from collections.abc import Iterator, Sequence
 from sqlmodel import Session
 
 from app.jobs import Lease
-from app.services import planning
+from app.services import judge_again, planning
 
 
 class PlanTask:
@@ -22,3 +22,10 @@ class PlanTask:
 
     def failed(self, session: Session, lease: Lease, error: str) -> None:
         """Nothing to tell beyond the item's error: the run shows it and offers the retry."""
+
+
+class PlanJudgeTask(PlanTask):
+    """Adds the judgements of the next window of a run that has candidates judged again."""
+
+    def save(self, session: Session, lease: Lease, outcome: None) -> None:
+        judge_again.plan_window(session, lease.run_id, lease.payload["after"])

@@ -1,4 +1,4 @@
-"""Runs by API: look, start, cancel, resume, retry."""
+"""Runs by API: look, start, cancel, resume, retry, decide about what is unknown."""
 
 from typing import Annotated
 
@@ -63,3 +63,15 @@ def resume_run(run_id: int, viewer: Admin, session: Writer) -> Moved:
 def retry_run(run_id: int, viewer: Admin, session: Writer) -> Moved:
     """Give failed items fresh attempts."""
     return Moved(items=run_control.retry_failed(session, viewer.user_id, run_id))
+
+
+@router.post("/{run_id}/retry-unknown")
+def retry_unknown(run_id: int, viewer: Admin, session: Writer) -> Moved:
+    """Ask again where the outcome of a paid call is unknown. The provider may have charged already: it may pay twice."""
+    return Moved(items=run_control.retry_unknown(session, viewer.user_id, run_id))
+
+
+@router.post("/{run_id}/give-up-unknown")
+def give_up_unknown(run_id: int, viewer: Admin, session: Writer) -> Moved:
+    """Call items failed whose paid call has an unknown outcome."""
+    return Moved(items=run_control.give_up_unknown(session, viewer.user_id, run_id))

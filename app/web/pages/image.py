@@ -1,25 +1,22 @@
 """One image: its whole history, from the file it was cut from to the decision about its HQ."""
 
 from dataclasses import dataclass
+from typing import Annotated
 
-from fastapi import APIRouter, Request, Response
+from fastapi import APIRouter, Form, Request, Response
+from fastapi.responses import RedirectResponse
+from sqlmodel import Session
 
 from app.catalog.categories import CATEGORIES
+from app.errors import GgtError, NotFound
 from app.models import Candidate, CandidateSummary, Image, Source, SourceFile, Stage, utcnow
-from app.services import gallery
+from app.services import gallery, prompt_edits
 from app.services.gallery_filter import GalleryFilter
-from app.services.image_history import (
-    AspectRow,
-    Attempt,
-    EventRow,
-    ImageHistory,
-    MethodChain,
-    ReviewRow,
-    ScoreRow,
-    VerdictRow,
-    image_history,
-)
-from app.web.deps import AnyViewer, Reader
+from app.services.image_chains import AspectRow, Attempt, MethodChain, RefusalRow, ReviewRow, ScoreRow, VerdictRow
+from app.services.image_history import EventRow, ImageHistory, image_history
+from app.services.image_prompts import VlmPrompts, image_prompts, of_vlm
+from app.services.prompts import LONGEST, WrittenRow
+from app.web.deps import AnyViewer, Reader, Researcher, Writer
 from app.web.pages.images import STAGE_TITLES
 from app.web.templating import render
 
@@ -27,8 +24,20 @@ router = APIRouter()
 
 
 @dataclass(frozen=True)
+class Typed:
+    """A prompt that could not be stored, for which VLM, and why."""
+
+    vlm: str
+    text: str
+    problem: str
+
+
+@dataclass(frozen=True)
 class ImagePage:
-    """``before`` and ``after`` are the neighbours in the gallery as ``query`` filters it; ``back`` is that gallery."""
+    """``before`` and ``after`` are the neighbours in the gallery as ``query`` filters it; ``back`` is that gallery.
+
+    ``prompts`` are those written for this image, a row for every VLM; ``typed`` is one that could not be stored.
+    """
 
     history: ImageHistory
     category: str
@@ -37,17 +46,57 @@ class ImagePage:
     after: int | None
     query: str
     back: str
+    prompts: tuple[VlmPrompts, ...]
+    typed: Typed | None = None
+    longest: int = LONGEST
 
 
 @router.get("/images/{image_id}")
 def image(request: Request, image_id: int, viewer: AnyViewer, session: Reader) -> Response:
     wanted = GalleryFilter.parse(request.query_params)
+    return render(request, viewer, "image/index.html", _read(session, image_id, wanted))
+
+
+@router.post("/images/{image_id}/prompts/{vlm}")
+def edit_prompt(
+    request: Request,
+    image_id: int,
+    vlm: str,
+    viewer: Researcher,
+    session: Writer,
+    meta_version: Annotated[int, Form()],
+    text: Annotated[str, Form()] = "",
+    stand_in: Annotated[bool, Form()] = False,
+    seen: Annotated[int | None, Form()] = None,
+) -> Response:
+    """Store a person's edition of the prompt that a VLM wrote, or would write, for this image."""
+    wanted = GalleryFilter.parse(request.query_params)
+    try:
+        prompt_edits.edit_written(
+            session, viewer.user_id, image_id, vlm, meta_version, text, seen=seen, stand_in=stand_in
+        )  # fmt: skip
+    except NotFound:
+        raise
+    except GgtError as error:  # shown beside what was typed, which must not be lost
+        page = _read(session, image_id, wanted, Typed(vlm, text, str(error)))
+        return render(request, viewer, "image/index.html", page, status=error.status)
+    return RedirectResponse(wanted.url(f"/images/{image_id}") + "#prompts", 303)
+
+
+def _read(session: Session, image_id: int, wanted: GalleryFilter, typed: Typed | None = None) -> ImagePage:
     history = image_history(session, image_id)
     before, after = gallery.neighbours(session, wanted, image_id)
-    return render(request, viewer, "image/index.html", _page(history, before, after, wanted))
+    return _page(history, before, after, wanted, image_prompts(session, image_id, history.meta_version), typed)
 
 
-def _page(history: ImageHistory, before: int | None, after: int | None, wanted: GalleryFilter) -> ImagePage:
+def _page(
+    history: ImageHistory,
+    before: int | None,
+    after: int | None,
+    wanted: GalleryFilter,
+    prompts: tuple[VlmPrompts, ...],
+    typed: Typed | None = None,
+) -> ImagePage:
     known = CATEGORIES.get(history.image.category)
     return ImagePage(
         history=history,
@@ -57,6 +106,8 @@ def _page(history: ImageHistory, before: int | None, after: int | None, wanted: 
         after=after,
         query=wanted.url(""),
         back=wanted.url("/images") + f"#image-{history.image.id}",
+        prompts=prompts,
+        typed=typed,
     )
 
 
@@ -78,14 +129,23 @@ def _example_history() -> ImageHistory:
         ScoreRow("piqe", "PIQE", "lower", False, None, 30.0, "", "flat image", "1"),
     )
     aspects = (AspectRow("object_consistency", 84.0, 90, True, "Two lamps are missing at the left."),)
-    verdict = VerdictRow("local-measure", True, "1", "reject", "reject", aspects, now)
+    verdicts = (
+        VerdictRow("local-measure", "Local measurement", True, False, "1", "reject", "reject", aspects, now),
+        VerdictRow("gemini-3.1-pro", "Gemini-3.1-Pro", False, True, "1", "accept", "reject", aspects, now),
+    )
     review = ReviewRow("Ada", "accept", ("artifact",), "fine", now, None)
     attempts = tuple(
         Attempt(
             Candidate(
                 id=number, image_id=12, method_id=1, recipe_hash="e" * 64,
-                recipe={"params": {"strength": 1.0}, "prompt": "Remove the rain."},
-                file_sha256="f" * 64, media_type="image/png", pixel_sha256=str(number) * 32, thumbnail_sha256="a" * 64,
+                recipe={
+                    "params": {"strength": 1.0}, "prompt": "Remove <the rain>. " * (1 if number == 30 else 40),
+                    "prompt_version": "fix/1", "prompt_cut": number == 31, "extra": "Keep <it>." if number == 31 else "",
+                },
+                checks={"width": 1264, "height": 848, "resized": True, "shift": [4.0, -80.0], "likeness": 0.7}
+                if number == 31 else {"device": "cpu"},
+                raw_sha256="9" * 64, file_sha256="f" * 64, media_type="image/png", pixel_sha256=str(number) * 32,
+                thumbnail_sha256="a" * 64,
                 width=1024, height=1024, seconds=2.5, created_at=now,
             ),
             CandidateSummary(
@@ -94,23 +154,33 @@ def _example_history() -> ImageHistory:
                 rule_decision="reject",
             ),
             "The attempt before was rejected for object consistency." if number == 31 else "",
-            {"strength": (1.0, 0.6)} if number == 31 else {}, scores, (verdict,), (review,),
+            {"strength": (1.0, 0.6)} if number == 31 else {}, scores, verdicts, (review,),
         )
         for number in (30, 31)
     )  # fmt: skip
-    chain = MethodChain("local-derain", "Rain layer separation", True, True, attempts)
-    return ImageHistory(image, source, file, (chain,), (EventRow(now, "Ada", "review.accepted", ""),))
+    refusal = RefusalRow("IMAGE_SAFETY", "the provider's safety filter", "Not <this>.", "fix/1", 7, now)
+    chains = (
+        MethodChain("local-derain", "Rain layer separation", True, True, attempts),
+        MethodChain("x / fix (stand-in)", "X", False, False, (), "Fixed prompt", stand_in=True, refusals=(refusal,)),
+    )
+    return ImageHistory(image, source, file, chains, (EventRow(now, "Ada", "review.accepted", ""),), 1)
 
 
 _HISTORY = _example_history()
 _NEW = ImageHistory(
     _HISTORY.image.model_copy(update={"stage": Stage.COLLECTED, "current_candidate_id": None}),
     Source(id=2, name="own", created_at=utcnow()), _HISTORY.file.model_copy(update={"phash": None, "notes": [], "exif": {}}),
-    (), (),
+    (), (), 1,
 )  # fmt: skip
+_WRITTEN = [
+    WrittenRow("gemini", "Gemini-3.1-Pro", 1, edition, f"Remove <the rain>, edition {edition}.", by, stand_in, utcnow())
+    for edition, by, stand_in in ((2, "Ada <b>", False), (1, "", False), (1, "", True))
+]
+_PROMPTS = (of_vlm("gemini", _WRITTEN, 1, stand_in=False), of_vlm("gpt", [], 1, stand_in=True))
 EXAMPLES = {
     "image/index.html": [
-        _page(_HISTORY, 11, 13, GalleryFilter(category="rain")),
-        _page(_NEW, None, None, GalleryFilter()),
+        _page(_HISTORY, 11, 13, GalleryFilter(category="rain"), _PROMPTS),
+        _page(_NEW, None, None, GalleryFilter(), _PROMPTS[1:], Typed("gpt", "</textarea>", "It needs a text.")),
+        _page(_NEW, None, None, GalleryFilter(), (of_vlm("gemini", _WRITTEN[2:], 1, stand_in=False),)),
     ]
 }

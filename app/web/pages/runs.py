@@ -1,18 +1,15 @@
-"""Runs: what runs and what ran, each with its progress, failures and log; and the ways to start, stop and resume one."""
+"""Runs: what runs and what ran, each with its progress, failures and log; and the ways to stop, resume and repair one."""
 
 from dataclasses import dataclass
 from datetime import timedelta
-from typing import Annotated
 
-from fastapi import APIRouter, Form, Request, Response
+from fastapi import APIRouter, Request, Response
 from fastapi.responses import RedirectResponse
 from sqlmodel import Session
 
-from app.catalog.categories import CATEGORIES
-from app.catalog.generators import GENERATORS
 from app.models import Json, RunState, utcnow
-from app.services import planning, run_control, run_views
-from app.services.options import PipelineOptions
+from app.services import run_control, run_views
+from app.services.run_advice import Wait
 from app.services.run_views import Duplicate, IngestReport, ItemRow, KindRow, Rejected, RunDetail, RunProgress
 from app.web.deps import Admin, AnyViewer, Reader, Writer
 from app.web.templating import render
@@ -31,11 +28,7 @@ class RunsPart:
 
 @dataclass(frozen=True)
 class RunsPage:
-    """``categories`` and ``methods`` are (key, title): what a new pipeline run can be about."""
-
     part: RunsPart
-    categories: tuple[tuple[str, str], ...]
-    methods: tuple[tuple[str, str], ...]
 
 
 @dataclass(frozen=True)
@@ -46,9 +39,7 @@ class RunPage:
 
 @router.get("/runs")
 def runs(request: Request, viewer: AnyViewer, session: Reader, before: int | None = None) -> Response:
-    categories = tuple((key, c.title) for key, c in CATEGORIES.items())
-    methods = tuple((key, g.title) for key, g in GENERATORS.items() if g.local)
-    return render(request, viewer, "runs/index.html", RunsPage(_part(session, before), categories, methods))
+    return render(request, viewer, "runs/index.html", RunsPage(_part(session, before)))
 
 
 @router.get("/runs/list")
@@ -59,19 +50,6 @@ def runs_part(request: Request, viewer: AnyViewer, session: Reader, before: int 
 @dataclass(frozen=True)
 class RunsOnly:
     part: RunsPart
-
-
-@router.post("/runs")
-def start(
-    viewer: Admin,
-    session: Writer,
-    category: Annotated[str, Form()] = "",
-    method: Annotated[str, Form()] = "",
-    compare: Annotated[bool, Form()] = False,
-) -> Response:
-    options = PipelineOptions(categories=(category,) if category else (), method=method or None, compare=compare)
-    run = planning.start_pipeline(session, options, user_id=viewer.user_id)
-    return RedirectResponse(f"/runs/{run.id}", 303)
 
 
 @router.get("/runs/{run_id}")
@@ -102,6 +80,18 @@ def retry(run_id: int, viewer: Admin, session: Writer) -> Response:
     return RedirectResponse(f"/runs/{run_id}", 303)
 
 
+@router.post("/runs/{run_id}/retry-unknown")
+def retry_unknown(run_id: int, viewer: Admin, session: Writer) -> Response:
+    run_control.retry_unknown(session, viewer.user_id, run_id)
+    return RedirectResponse(f"/runs/{run_id}", 303)
+
+
+@router.post("/runs/{run_id}/give-up-unknown")
+def give_up_unknown(run_id: int, viewer: Admin, session: Writer) -> Response:
+    run_control.give_up_unknown(session, viewer.user_id, run_id)
+    return RedirectResponse(f"/runs/{run_id}", 303)
+
+
 def _part(session: Session, before: int | None) -> RunsPart:
     found = run_views.runs(session, before=before)
     more = f"/runs?before={found[-1].id}" if len(found) == run_views.PAGE_SIZE else None
@@ -120,28 +110,35 @@ def _params(params: Json) -> list[tuple[str, str]]:
             continue
         if isinstance(value, list) and len(value) > 8:
             text = f"{len(value)} of them"
+        elif isinstance(value, list):
+            text = ", ".join(" / ".join(part) if isinstance(part, list) else str(part) for part in value)
+        elif isinstance(value, dict):
+            text = ", ".join(f"{key} {part}" for key, part in value.items())
         else:
-            text = ", ".join(map(str, value)) if isinstance(value, list) else str(value)
+            text = str(value)
         told.append((name.replace("_", " "), {"True": "yes", "False": "no"}.get(text, text)))
     return told
 
 
 _NOW = utcnow()
 _RUN = RunProgress(
-    7, "pipeline", "Pipeline: Rain", RunState.RUNNING, 1000, 400, 2, 3, _NOW - timedelta(minutes=3), None, "Ada", 12.5
-)
+    7, "pipeline", "Pipeline: Rain", RunState.RUNNING, 1000, 400, 2, 3, _NOW - timedelta(minutes=3), None, "Ada", 12.5, 2,
+    1_230_000,
+)  # fmt: skip
 _DONE = RunProgress(6, "ingest", "Ingest: own", RunState.FINISHED, 20, 18, 2, 0, _NOW, _NOW, "Ada", 0.0)
-_ITEM = ItemRow(5, "generate:1:local-nlm", "generate", "failed", 3, "No weights.", None, _NOW, 1, None, None)
+_ITEM = ItemRow(5, "generate:1:local-nlm", "generate", "failed", 3, "No weights.", None, _NOW, 1, None, None, "local-nlm")
+_LOST = ItemRow(7, "judge:4:gpt-5.4-pro", "judge", "unknown", 1, "No answer.", None, _NOW, None, 4, None, "gpt-5.4-pro")
 _FINE = ItemRow(6, "score:1", "score", "done", 1, "", 1.5, _NOW, None, 4, None)
 _KIND = KindRow("generate", 10, 2, 300, 1, 0, 1, 5, 1.4)
+_WAITS = (Wait("Google Gemini: Its total budget is spent.", 1204), Wait("Waiting for the provider's turn.", 1, 40.0))
 _REPORT = IngestReport(18, 1, (Rejected("a.jpg", "truncated"),), (Duplicate("b.jpg", "c.jpg", "near", 4),))
 _PARTS = [RunsPart((_RUN, _DONE), "/runs?before=6", "/runs/list"), RunsPart((), None, "/runs/list")]
 _PAGES = [
-    _page(RunDetail(_RUN, {"method": None, "compare": True}, (_KIND,), (_ITEM,), (_FINE, _ITEM), None)),
+    _page(RunDetail(_RUN, {"method": None, "compare": True}, (_KIND,), (_LOST, _ITEM), (_FINE, _ITEM), None, _WAITS)),
     _page(RunDetail(_DONE, {"category": "rain"}, (), (), (), _REPORT)),
 ]
 EXAMPLES = {
-    "runs/index.html": [RunsPage(part, (("rain", "Rain"),), (("local-nlm", "Non-local means"),)) for part in _PARTS],
+    "runs/index.html": [RunsPage(part) for part in _PARTS],
     "runs/_runs.html": [RunsOnly(part) for part in _PARTS],
     "runs/run.html": _PAGES,
     "runs/_run.html": _PAGES,
