@@ -104,9 +104,7 @@ def reserve(session: Session, provider: str, micros: int) -> bool:
     )
     if session.execute(statement).first():
         return True
-    if session.execute(select(col(table.provider)).where(col(table.provider) == provider)).first():
-        return False
-    ensure(session, provider)
+    ensure(session, provider)  # the first call ever, perhaps several at once: whoever made the row, it is there now
     return session.execute(statement).first() is not None
 
 

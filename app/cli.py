@@ -10,10 +10,9 @@ from typing import Annotated, Any
 
 import typer
 from rich.markup import escape
-from sqlalchemy.exc import SQLAlchemyError
 from sqlmodel import col, select
 
-from app import accounts, headless, migrate
+from app import accounts, headless
 from app.catalog.categories import CATEGORIES
 from app.catalog.generators import STRATEGIES
 from app.catalog.judges import JUDGES
@@ -115,7 +114,7 @@ def ingest(
     as_json: AsJson = False,
 ) -> None:
     """Ingest a folder of photographs. Running it twice adds nothing."""
-    _open_database()
+    headless.open_database()
     given = SourceInput(source or folder.resolve().name, licence, author, url, kind)
     _, report = headless.ingest_folder(folder, category, given, keep_near_duplicates=keep_near_duplicates)
     _tell(report, as_json)
@@ -135,9 +134,7 @@ def pipeline(
     compare: Annotated[bool, typer.Option(help="Let the other local methods make candidates too, for comparison.")] = True,
     judge: Annotated[str, typer.Option(help=f"Who judges: {', '.join(JUDGES)}.")] = LOCAL_JUDGE,
     batch: Annotated[bool, typer.Option(help="Ask in batches at half price, with answers within a day.")] = False,
-    spend: Annotated[
-        float, typer.Option(help="US dollars the run may cost by its estimate.")
-    ] = 0.0,
+    spend: Annotated[float, typer.Option(help="US dollars the run may cost by its estimate.")] = 0.0,
     keep_near_duplicates: KeepNear = False,
     as_json: AsJson = False,
 ) -> None:
@@ -154,7 +151,7 @@ def pipeline(
     headless.require_workers()
     headless.fetch_missing_weights()
     with headless.something_running() as supervisor:
-        _open_database()
+        headless.open_database()
         given = SourceInput(source or folder.resolve().name, licence, author, url, kind)
         source_id, report = headless.ingest_folder(folder, category, given, keep_near_duplicates=keep_near_duplicates)
         run_id = headless.run_pipeline(replace(options, source_id=source_id), confirmed=round(spend * accounts.MICROS))
@@ -169,7 +166,7 @@ def export(
     full_size_only: Annotated[bool, typer.Option(help="Leave out images smaller than a patch of 1024x1024.")] = False,
 ) -> None:
     """Write the verified pairs to a new folder: lq/, gt/, metadata.jsonl, SHA256SUMS."""
-    _open_database()
+    headless.open_database()
     with reading() as session, headless.progress("Export", None) as bar:
         done = export_service.export_pairs(
             session,
@@ -185,7 +182,7 @@ def export(
 @cli.command()
 def status(as_json: AsJson = False) -> None:
     """What runs, what waits, how far the images are."""
-    _open_database()
+    headless.open_database()
     _tell(headless.status(), as_json)
 
 
@@ -204,14 +201,14 @@ def doctor(
 @cli.command()
 def link() -> None:
     """Print a fresh one-time admin link."""
-    _open_database()
+    headless.open_database()
     _print_link()
 
 
 @cli.command()
 def invite(role: Annotated[Role, typer.Argument()], email: str = "") -> None:
     """Print a one-time link with which somebody makes an account."""
-    _open_database()
+    headless.open_database()
     with unit_of_work() as session:
         token = invitations.invite(session, None, role, email)
     typer.echo(invitations.link(settings().base_url, token))
@@ -240,7 +237,7 @@ def weights_fetch(
 @cli.command("migrate")
 def migrate_database() -> None:
     """Bring the database to this version's schema."""
-    _open_database()
+    headless.open_database()
 
 
 @cli.command()
@@ -259,15 +256,6 @@ def worker(queues: Annotated[str, typer.Option(help="cpu, gpu or api, or several
 def beat() -> None:
     """Run the sweeper's clock alone."""
     _become(beat_command())
-
-
-def _open_database() -> None:
-    """Make the data folder on first use and bring the database to this version's schema."""
-    try:
-        settings().data_dir.mkdir(parents=True, exist_ok=True)
-        migrate.upgrade(settings().sql_url)
-    except (OSError, SQLAlchemyError) as error:
-        raise GgtError(f"The database cannot be opened: {str(error.__cause__ or error).splitlines()[0]}") from error
 
 
 def _become(command: list[str]) -> None:

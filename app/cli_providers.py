@@ -7,9 +7,8 @@ from typing import Annotated, Any
 import typer
 from rich.console import Console
 from rich.table import Table
-from sqlalchemy.exc import SQLAlchemyError
 
-from app import headless, migrate
+from app import headless
 from app.accounts import MICROS
 from app.catalog.providers import PROVIDERS
 from app.config import settings
@@ -27,7 +26,7 @@ Dollars = Annotated[str | None, typer.Option(help="US dollars; none takes the bu
 @providers.command("list")
 def list_providers(as_json: Annotated[bool, typer.Option("--json", help="Print one JSON list.")] = False) -> None:
     """Each provider's key, address, state and spending. Keys are never shown."""
-    _open_database()
+    headless.open_database()
     with reading() as session:
         views = provider_views.providers(session)
     if as_json:
@@ -50,7 +49,7 @@ def check(name: Name) -> None:
     """Make one cheap real call and say what came of it. Starts workers of its own when none run; status 1: it failed."""
     title = provider_accounts.spec_of(name).title
     with headless.something_running() as supervisor:
-        _open_database()
+        headless.open_database()
         with unit_of_work() as session:
             run_id = provider_accounts.start_check(session, None, name).id or 0
         headless.wait_for(run_id, f"Check {title}", supervisor)
@@ -64,7 +63,7 @@ def check(name: Name) -> None:
 @providers.command()
 def budget(name: Name, daily: Dollars = None, total: Dollars = None) -> None:
     """Set what a provider may cost a day (UTC) and in all; without options, tell it."""
-    _open_database()
+    headless.open_database()
     given = {f: text for f, text in (("daily_budget", daily), ("total_budget", total)) if text is not None}
     with unit_of_work() as session:
         empty = {field: "" if text == "none" else text for field, text in given.items()}
@@ -97,11 +96,3 @@ def _row(view: ProviderView) -> dict[str, Any]:
         "total_budget": money(spend.total_micros),
         "calls": dict(view.calls),
     }
-
-
-def _open_database() -> None:
-    try:
-        settings().data_dir.mkdir(parents=True, exist_ok=True)
-        migrate.upgrade(settings().sql_url)
-    except (OSError, SQLAlchemyError) as error:
-        raise GgtError(f"The database cannot be opened: {str(error.__cause__ or error).splitlines()[0]}") from error

@@ -12,9 +12,10 @@ from typing import Any
 from rich.console import Console
 from rich.markup import escape
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
+from sqlalchemy.exc import SQLAlchemyError
 from sqlmodel import col, func, select
 
-from app import job_control, messages
+from app import job_control, messages, migrate
 from app.config import settings
 from app.db import reading, unit_of_work
 from app.errors import GgtError
@@ -27,6 +28,15 @@ from app.services.weights import fetch_weights, weights_status
 from app.supervisor import Supervisor, is_running
 
 console = Console(stderr=True, highlight=False)
+
+
+def open_database() -> None:
+    """Make the data folder on first use and bring the database to this version's schema."""
+    try:
+        settings().data_dir.mkdir(parents=True, exist_ok=True)
+        migrate.upgrade(settings().sql_url)
+    except (OSError, SQLAlchemyError) as error:
+        raise GgtError(f"The database cannot be opened: {str(error.__cause__ or error).splitlines()[0]}") from error
 
 
 @contextmanager

@@ -70,6 +70,15 @@ return seconds
 """
 
 
+_PAUSE = """
+local t = redis.call('TIME'); local now = t[1] * 1000 + math.floor(t[2] / 1000)
+local until_ms, key = now + tonumber(ARGV[1]), KEYS[1] .. ':pause'
+if until_ms > tonumber(redis.call('GET', key) or 0) and tonumber(ARGV[1]) > 0 then
+  redis.call('SET', key, until_ms, 'PX', ARGV[1])
+end
+"""
+
+
 @dataclass(frozen=True)
 class Ticket:
     """Leave to send one request. Give it back with :func:`report`."""
@@ -140,11 +149,9 @@ def report(ticket: Ticket, ok: bool | None) -> None:
 
 
 def cool_down(provider: str, seconds: float) -> None:
-    """Ask nothing of a provider for ``seconds``: it said so."""
+    """Ask nothing of a provider for ``seconds``: it said so. A longer pause under way stays."""
     try:
-        now = redis_client().time()
-        until = int(now[0] * 1000 + now[1] / 1000 + seconds * 1000)
-        redis_client().set(f"{_key(provider)}:pause", until, px=max(1, int(seconds * 1000)))
+        redis_client().register_script(_PAUSE)(keys=[_key(provider)], args=(int(seconds * 1000),))
     except (RedisError, OSError):
         return
 

@@ -43,7 +43,7 @@ def soak(items: int, chance: random.Random, folder: Path) -> int:
     """Do ``items`` items with random kills in ``folder``. Returns the exit status."""
     from sqlmodel import col, select
 
-    from app import jobs, migrate
+    from app import job_control, jobs, migrate
     from app.config import settings
     from app.db import reading, unit_of_work
     from app.jobs import NewItem

@@ -12,7 +12,7 @@ from typing import Any, Protocol
 
 from sqlmodel import Session
 
-from app import jobs
+from app import job_control, jobs
 from app.config import settings
 from app.db import reading, unit_of_work
 from app.errors import GgtError
@@ -142,6 +142,7 @@ def _fail(task: Task | None, lease: Lease, failure: Failure) -> None:
     with unit_of_work() as session:
         given_up = jobs.fail(session, lease, failure.error, final=failure.final)
         if given_up:
+            job_control.calls_lost(session, [lease.id])  # none, unless the worker that made one died
             if task is not None:  # None: its module cannot even be imported here
                 task.failed(session, lease, failure.error)
             jobs.settle_run(session, lease.run_id)

@@ -4,7 +4,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, Literal
 
-from sqlalchemy import ColumnElement, Select, Subquery, case, func, literal, literal_column, null, select
+from sqlalchemy import ColumnElement, case, func, literal, literal_column, null, select
+from sqlalchemy.orm import aliased
 from sqlmodel import Session, col
 
 from app.catalog.judges import JUDGES
@@ -114,13 +115,12 @@ def parse_rater(key: str) -> Rater:
 
 def judged(session: Session) -> tuple[Judged, ...]:
     """Every judge that has verdicts, by its latest verdict on each candidate. Real models first, then local, stand-ins."""
-    latest = select(func.max(col(Verdict.id))).group_by(col(Verdict.judge), col(Verdict.stand_in), col(Verdict.candidate_id))
     rows = session.execute(
         select(
             col(Verdict.judge), col(Verdict.stand_in), func.count(),
             func.sum(case((col(Verdict.decision) != col(Verdict.rule_decision), 1), else_=0)),
         )
-        .where(col(Verdict.id).in_(latest))
+        .where(_newest(Verdict))
         .group_by(col(Verdict.judge), col(Verdict.stand_in))
     ).all()  # fmt: skip
     order = list(JUDGES)
@@ -145,21 +145,32 @@ def compare(session: Session, first: Rater, second: Rater, category: str = "") -
 
     ``category`` narrows the aspects; the tables are of all categories.
     """
-    a, b = _opinions(first).subquery(), _opinions(second).subquery()
+    a, b = _side(first), _side(second)
     scored = bool(first.judge and second.judge) and (first.judge, first.stand_in) != (second.judge, second.stand_in)
-    sums = [part for aspect in ASPECTS for part in _sums(_score(a, aspect), _score(b, aspect))] if scored else []
-    rows = session.execute(
-        select(col(CandidateSummary.category), a.c.decision, b.c.decision, func.count(), *sums)
-        .join(a, a.c.candidate_id == col(CandidateSummary.candidate_id))
-        .join(b, b.c.candidate_id == col(CandidateSummary.candidate_id))
-        .group_by(col(CandidateSummary.category), a.c.decision, b.c.decision)
-    ).all()
+    aspects_read = ASPECTS if scored else ()
+    read = [
+        metric_value(side.scores, literal_column(f"'{aspect}'")).label(f"{name}_{aspect}")
+        for aspect in aspects_read
+        for name, side in (("x", a), ("y", b))
+    ]
+    both = (
+        select(col(CandidateSummary.category), a.decision.label("one"), b.decision.label("other"), *read)
+        .select_from(a.table)
+        .join(b.table, b.candidate_id == a.candidate_id)
+        .join(CandidateSummary, col(CandidateSummary.candidate_id) == a.candidate_id)
+        .where(*a.latest, *b.latest)
+        .cte("both")
+        .prefix_with("MATERIALIZED")  # each score is read from its JSON once, not once for every sum
+    )
+    sums = [part for aspect in aspects_read for part in _sums(both.c[f"x_{aspect}"], both.c[f"y_{aspect}"])]
+    groups = (both.c.category, both.c.one, both.c.other)
+    rows = session.execute(select(*groups, func.count(), *sums).group_by(*groups)).all()
     tables: dict[str, Table] = {}
     aspects: dict[Aspect, Moments] = {}
     for key, one, other, number, *values in rows:
         tables[key] = tables.get(key, Table()) + _cell(one, other, number)
         if category in ("", key):
-            for place, aspect in enumerate(ASPECTS if scored else ()):
+            for place, aspect in enumerate(aspects_read):
                 n, *rest = values[6 * place : 6 * place + 6]
                 aspects[aspect] = aspects.get(aspect, Moments()) + Moments(n, *(float(value or 0) for value in rest))
     return Comparison(tables, aspects)
@@ -172,28 +183,30 @@ def _cell(first: str, second: str, number: int) -> Table:
 
 def listed(session: Session, first: Rater, second: Rater, cell: Cell, category: str = "", after: int | None = None) -> Page:
     """Candidates on which both decided as ``cell`` says ("accept-reject": only the first accepts), "" where they differ."""
-    a, b = _opinions(first).subquery(), _opinions(second).subquery()
+    a, b = _side(first), _side(second)
     query = (
         select(
             col(Image.id), col(Image.thumbnail_sha256), col(Candidate.id), col(Candidate.thumbnail_sha256),
-            col(Image.category), a.c.decision, a.c.scores, b.c.decision, b.c.scores,
+            col(Image.category), a.decision, a.scores, b.decision, b.scores,
         )
-        .select_from(Candidate)
+        .select_from(a.table)
+        .join(b.table, b.candidate_id == a.candidate_id)
+        .join(Candidate, col(Candidate.id) == a.candidate_id)
         .join(Image, col(Image.id) == col(Candidate.image_id))
-        .join(a, a.c.candidate_id == col(Candidate.id))
-        .join(b, b.c.candidate_id == col(Candidate.id))
-        .order_by(col(Candidate.id).desc())
+        .where(*a.latest, *b.latest)
+        .order_by(a.candidate_id.desc())
         .limit(PAGE_SIZE + 1)
     )  # fmt: skip
     if cell:
         one, other = cell.split("-")
-        query = query.where(a.c.decision == one, b.c.decision == other)
+        query = query.where(a.decision == one, b.decision == other)
     else:
-        query = query.where(a.c.decision != b.c.decision)
+        query = query.where(a.decision != b.decision)
     if category:
-        query = query.where(col(Image.category) == category)
+        # Not as a bare column: SQLite would begin with the category's images and sort what it finds among them.
+        query = query.where(func.coalesce(col(Image.category), "") == category)
     if after is not None:
-        query = query.where(col(Candidate.id) < after)
+        query = query.where(a.candidate_id < after)
     rows = session.execute(query).all()
     found = tuple(
         Listed(image_id, image, candidate_id, candidate, key, _opinion(one, its), _opinion(other, others))
@@ -208,22 +221,48 @@ def _opinion(decision: str, scores: Json | None) -> Opinion:
     return Opinion(decision, tuple(lowest))
 
 
-def _opinions(rater: Rater) -> Select[Any]:
-    """A rater's latest decision per candidate, with the scores behind it where there are any."""
+@dataclass(frozen=True)
+class _Side:
+    """A rater in a statement: its table under a name of its own, and what makes a row its latest decision.
+
+    "No newer row" and not "the largest id of each candidate": the first walks an index, the second is gathered anew.
+    """
+
+    table: Any
+    latest: tuple[ColumnElement[bool], ...]
+    decision: Any
+    scores: Any
+
+    @property
+    def candidate_id(self) -> Any:
+        return col(self.table.candidate_id)
+
+
+def _side(rater: Rater) -> _Side:
     if not rater.judge:
-        newest = select(func.max(col(Review.id))).where(col(Review.undone_at).is_(None)).group_by(col(Review.candidate_id))
-        columns: tuple[Any, ...] = (col(Review.candidate_id), col(Review.decision), null().label("scores"))
-        return select(*columns).where(col(Review.id).in_(newest))
-    verdicts = (col(Verdict.judge) == rater.judge, col(Verdict.stand_in).is_(rater.stand_in))
-    newest = select(func.max(col(Verdict.id))).where(*verdicts).group_by(col(Verdict.candidate_id))
-    decision = col(Verdict.rule_decision if rater.rule else Verdict.decision).label("decision")
-    return select(col(Verdict.candidate_id), decision, col(Verdict.scores).label("scores")).where(
-        col(Verdict.id).in_(newest)
+        review, later = aliased(Review), aliased(Review)
+        newer = select(1).where(
+            col(later.candidate_id) == col(review.candidate_id),
+            col(later.id) > col(review.id),
+            col(later.undone_at).is_(None),
+        )
+        return _Side(review, (col(review.undone_at).is_(None), ~newer.exists()), col(review.decision), null())
+    verdict = aliased(Verdict)
+    decision = col(verdict.rule_decision) if rater.rule else col(verdict.decision)
+    own = (col(verdict.judge) == rater.judge, col(verdict.stand_in).is_(rater.stand_in))
+    return _Side(verdict, (*own, _newest(verdict)), decision, col(verdict.scores))
+
+
+def _newest(verdict: Any) -> ColumnElement[bool]:
+    """Its judge, real or stand-in, has given no later verdict on the candidate (by a newer version, say)."""
+    later = aliased(Verdict)
+    newer = select(1).where(
+        col(later.judge) == verdict.judge,
+        col(later.candidate_id) == verdict.candidate_id,
+        col(later.stand_in) == verdict.stand_in,
+        col(later.id) > verdict.id,
     )
-
-
-def _score(opinions: Subquery, aspect: Aspect) -> ColumnElement[float]:
-    return metric_value(opinions.c.scores, literal_column(f"'{aspect}'"))
+    return ~newer.exists()
 
 
 def _sums(x: ColumnElement[float], y: ColumnElement[float]) -> list[ColumnElement[Any]]:

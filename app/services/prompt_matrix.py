@@ -11,7 +11,7 @@ from app.catalog.categories import CATEGORIES
 from app.models import PromptVersion, User
 from app.services import prompts
 
-OPENING = 90
+OPENING = 70
 """Characters of a prompt that are shown where there is no room for all of it."""
 
 
@@ -52,4 +52,4 @@ def matrix(session: Session) -> Mapping[str, tuple[Cell, ...]]:
 def opening(text: str) -> str:
     """The first words of a text, on one line."""
     flat = " ".join(text.split())
-    return flat if len(flat) <= OPENING else flat[:OPENING].rsplit(" ", 1)[0] + " …"
+    return flat if len(flat) <= OPENING else flat[:OPENING].rsplit(" ", 1)[0] + "\u00a0…"

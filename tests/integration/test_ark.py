@@ -93,7 +93,7 @@ def test_the_size_is_one_that_the_model_makes_in_the_lqs_shape(model: str, width
         (Fault.RESET, Trouble.LOST, "", True),
         (Fault.HALF_BODY, Trouble.LOST, "", True),
         (Fault.SLOW_DRIP, Trouble.LOST, "", True),
-        (Fault.MALFORMED, Trouble.BROKEN, "UNREADABLE", True),
+        (Fault.MALFORMED, Trouble.LOST, "UNREADABLE", True),
         (Fault.SAFETY_PROMPT, Trouble.REFUSED, "InputImageSensitiveContentDetected", False),
         (Fault.SAFETY_IMAGE, Trouble.REFUSED, "OutputImageSensitiveContentDetected", False),
         (Fault.NO_IMAGE, Trouble.REFUSED, "NO_IMAGE", False),

@@ -98,7 +98,7 @@ def test_the_drafts_of_a_thinking_model_are_not_taken_for_the_result(server: Pro
         (Fault.RESET, Trouble.LOST, "", True),
         (Fault.HALF_BODY, Trouble.LOST, "", True),
         (Fault.SLOW_DRIP, Trouble.LOST, "", True),
-        (Fault.MALFORMED, Trouble.BROKEN, "UNREADABLE", True),
+        (Fault.MALFORMED, Trouble.LOST, "UNREADABLE", True),
         (Fault.SAFETY_PROMPT, Trouble.REFUSED, "PROHIBITED_CONTENT", False),
         (Fault.SAFETY_IMAGE, Trouble.REFUSED, "IMAGE_SAFETY", True),
         (Fault.PROHIBITED_IMAGE, Trouble.REFUSED, "IMAGE_PROHIBITED_CONTENT", True),
@@ -163,7 +163,7 @@ def test_a_judgement_is_word_for_word(server: ProviderServer, gemini: Gemini) ->
         (Fault.SAFETY_IMAGE, Trouble.REFUSED, "SAFETY"),
         (Fault.RECITATION, Trouble.REFUSED, "RECITATION"),
         (Fault.EMPTY, Trouble.BROKEN, "EMPTY"),
-        (Fault.MALFORMED, Trouble.BROKEN, "UNREADABLE"),
+        (Fault.MALFORMED, Trouble.LOST, "UNREADABLE"),
         (Fault.RATE_LIMIT, Trouble.BUSY, "RESOURCE_EXHAUSTED"),
     ],
 )

@@ -113,7 +113,7 @@ def test_an_lq_is_asked_for_in_its_own_shape(
         (Fault.HANG, Trouble.LOST, ""),
         (Fault.RESET, Trouble.LOST, ""),
         (Fault.HALF_BODY, Trouble.LOST, ""),
-        (Fault.MALFORMED, Trouble.BROKEN, "UNREADABLE"),
+        (Fault.MALFORMED, Trouble.LOST, "UNREADABLE"),
     ],
 )
 def test_a_task_that_was_not_created_is_not_created_again(

@@ -91,7 +91,7 @@ def test_an_lq_is_asked_for_in_its_own_shape(
         (Fault.RESET, Trouble.LOST, "", True),
         (Fault.HALF_BODY, Trouble.LOST, "", True),
         (Fault.SLOW_DRIP, Trouble.LOST, "", True),
-        (Fault.MALFORMED, Trouble.BROKEN, "UNREADABLE", True),
+        (Fault.MALFORMED, Trouble.LOST, "UNREADABLE", True),
         (Fault.SAFETY_PROMPT, Trouble.REFUSED, "moderation_blocked", False),
         (Fault.SAFETY_IMAGE, Trouble.REFUSED, "moderation_blocked", False),
         (Fault.NO_IMAGE, Trouble.REFUSED, "NO_IMAGE", True),
@@ -147,7 +147,7 @@ def test_a_judgement_is_word_for_word(server: ProviderServer, backend: OpenAi) -
     [
         (Fault.SAFETY_IMAGE, Trouble.REFUSED, "refusal"),
         (Fault.EMPTY, Trouble.BROKEN, "EMPTY"),
-        (Fault.MALFORMED, Trouble.BROKEN, "UNREADABLE"),
+        (Fault.MALFORMED, Trouble.LOST, "UNREADABLE"),
         (Fault.RATE_LIMIT, Trouble.BUSY, "rate_limit_exceeded"),
         (Fault.SERVER_ERROR, Trouble.BROKEN, "server_error"),
         (Fault.RESET, Trouble.LOST, ""),

@@ -180,7 +180,6 @@ def test_a_provider_that_asks_for_a_pause_gets_it_and_others_go_on() -> None:
     assert isinstance(ask(limits()), Ticket)
 
 
-@pytest.mark.xfail(reason="app.pacing.cool_down lets the last pause win, however short", strict=True)
 def test_a_shorter_pause_does_not_end_a_longer_one() -> None:
     pacing.cool_down("gemini", 30)
     pacing.cool_down("gemini", 1)

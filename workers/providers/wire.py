@@ -146,12 +146,12 @@ def refused(who: str, code: str, message: str = "", usage: Usage | None = None) 
 
 
 def senseless(who: str, what: str, usage: Usage | None = None) -> CallFailed:
-    """A complete 200 of no use. It was very likely charged, but nothing of it is left to be found."""
-    return CallFailed(Trouble.BROKEN, f"{who} sent {what}; it may have been charged.", reason="UNREADABLE", usage=usage)
+    """A complete 200 of no use. It was very likely charged, so asking again is for a person to decide, as after a loss."""
+    return CallFailed(Trouble.LOST, f"{who} sent {what}; it may have been charged.", reason="UNREADABLE", usage=usage)
 
 
 def parsed(who: str, body: str | bytes) -> dict[str, Any]:
-    """The JSON object of a complete 200. Raises ``CallFailed`` (BROKEN) for anything else."""
+    """The JSON object of a complete 200. Raises ``CallFailed`` (LOST) for anything else."""
     value = lenient(body)
     if value is None:
         raise senseless(who, "an answer that cannot be read")

@@ -21,7 +21,7 @@ from app.catalog.generator_spec import GeneratorSpec
 from app.catalog.generators import GENERATORS
 from app.db import unit_of_work
 from app.domain.geometry import canvas
-from app.errors import GenerationError
+from app.errors import GenerationError, WeightsMissing
 from app.imaging import decode, encode_png, pixel_hash, thumbnail_webp
 from app.jobs import Lease
 from app.models import Candidate, Image
@@ -96,7 +96,7 @@ class GenerateTask:
             else:
                 try:
                     yield self._made(one)
-                except GenerationError as error:
+                except (GenerationError, WeightsMissing) as error:
                     yield Failure(str(error), final=True)
 
     def _made(self, one: Loaded) -> Candidate:
