@@ -64,9 +64,9 @@ def work_done(page: Page, base: str, minutes: float) -> int:
     """Start a run over all images if there is none yet, wait until it has finished, and return its id."""
     runs = [run for run in page.request.get(f"{base}/api/v1/runs").json()["items"] if run["kind"] == "pipeline"]
     if not runs:
-        page.goto(f"{base}/runs")
-        page.locator('form[action="/runs"] button').click()
-        page.wait_for_url("**/runs/*")
+        page.goto(f"{base}/runs/new")
+        page.locator('form[action="/runs"] button.p').click()
+        page.wait_for_url(re.compile(r"/runs/\d+$"))
         runs = [{"id": int(page.url.rsplit("/", 1)[1])}]
     run_id = int(runs[0]["id"])
     give_up = time.monotonic() + 60 * minutes

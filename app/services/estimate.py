@@ -116,7 +116,8 @@ def _lines(made: Counter[tuple[Setting, bool]], options: PipelineOptions, prices
             written[setting.vlm] = max(written[setting.vlm], number)
         if spec.provider:
             each = prices.get(spec.provider, {}).get(spec.model, spec.price.call)
-            name = f"{spec.title}, {STRATEGIES[setting.strategy].lower()}"
+            how = STRATEGIES[setting.strategy]
+            name = f"{spec.title}, {how[0].lower()}{how[1:]}"
             lines.append(Line(name, spec.provider, number, round(each * MICROS), PROVIDERS[spec.provider].batch))
     for vlm, number in written.items():
         each = prices.get(VLMS[vlm].provider, {}).get(VLMS[vlm].model, VLMS[vlm].prompt_price.call)

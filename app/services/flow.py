@@ -16,6 +16,7 @@ from app.catalog.judges import JUDGES
 from app.catalog.metrics import METRICS
 from app.catalog.quality import ACCEPT_RULE, REFINEMENT_RULE
 from app.catalog.vlms import VLMS
+from app.config import settings
 from app.db import insert_ignore
 from app.domain.aspects import ASPECTS, Aspect
 from app.domain.metric_filter import apply_filter
@@ -23,8 +24,8 @@ from app.domain.prompting import fit_prompt
 from app.domain.refinement import NextAttempt, next_attempt, weakest
 from app.domain.verdict import failed_aspects
 from app.jobs import NewItem
-from app.models import Candidate, CandidateSummary, Image, Refusal, Score, Stage, Verdict, utcnow
-from app.services import filter_rules
+from app.models import Candidate, CandidateSummary, Image, Refusal, Run, Score, Stage, Verdict, utcnow
+from app.services import filter_rules, prompts
 from app.services.options import taken_stages
 from app.services.recipes import Chain, generate_item, method_for
 
@@ -52,7 +53,10 @@ def candidate_made(session: Session, run_id: int, candidate: Candidate, payload:
         image.current_candidate_id, image.stage, image.stage_reason = candidate.id, Stage.GENERATED, ""
     session.add(summary)
     session.add(image)
-    jobs.add_items(session, run_id, _score_items(candidate, payload.get("judge", ""), chosen=chosen))
+    judge = payload.get("judge", "")
+    jobs.add_items(session, run_id, _score_items(candidate, judge, chosen=chosen))
+    if judge and not chosen:
+        jobs.add_items(session, run_id, [_judge(session, image, candidate.id, judge, decides=False)])
 
 
 def _locked_image(session: Session, image_id: int) -> Image:
@@ -73,8 +77,7 @@ def _score_items(candidate: Candidate, judge: str, *, chosen: bool) -> list[NewI
     no_reference = [key for key, spec in METRICS.items() if not spec.reference]
     full_reference = [key for key, spec in METRICS.items() if spec.reference]
     if not chosen:
-        items = [_score_item(candidate, "compared", [*full_reference, *no_reference], 300, judge="", filters=False)]
-        return items + ([judge_item(candidate.id or 0, judge, decides=False)] if judge else [])
+        return [_score_item(candidate, "compared", [*full_reference, *no_reference], 300, judge="", filters=False)]
     return [
         _score_item(candidate, "no-reference", no_reference, 10, judge=judge, filters=True),
         _score_item(candidate, "full-reference", full_reference, 150, judge=judge, filters=False),
@@ -92,18 +95,32 @@ def _score_item(candidate: Candidate, name: str, metrics: list[str], priority: i
     )
 
 
-def judge_item(candidate_id: int, judge: str, *, decides: bool) -> NewItem:
-    """The work item that judges a candidate. Where it does not decide, it moves nothing: it is an opinion to compare."""
+def judge_item(candidate_id: int, judge: str, evaluator: int, *, decides: bool) -> NewItem:
+    """The work item that judges a candidate, a VLM with version ``evaluator`` of its prompt.
+
+    Where it does not decide it moves nothing: it is an opinion to compare. The key holds what makes a reply another one, so
+    that a stand-in's, or one to an earlier evaluator, is never taken for an answer to this question.
+    """
     spec = JUDGES[judge]
+    provider = VLMS[spec.vlm].provider if spec.vlm else ""
+    key = f"judge:{candidate_id}:{judge}"
+    if provider:
+        key += f":{evaluator}" + (":stand-in" if settings().stand_in(provider) else "")
     return NewItem(
         "judge",
-        f"judge:{candidate_id}:{judge}",
+        key,
         queue=spec.queue,
         shape=judge,
-        lane=VLMS[spec.vlm].provider if spec.vlm else "",
+        lane=provider,
         priority=5 if decides else 250,
-        payload={"candidate_id": candidate_id, "judge": judge, "decides": decides},
+        payload={"candidate_id": candidate_id, "judge": judge, "evaluator": evaluator, "decides": decides},
     )
+
+
+def _judge(session: Session, image: Image, candidate_id: int, judge: str, *, decides: bool) -> NewItem:
+    """The judge item for a candidate of an image, with the evaluator in use."""
+    evaluator = prompts.in_use(session)["evaluator", image.category].version if JUDGES[judge].vlm else 0
+    return judge_item(candidate_id, judge, evaluator, decides=decides)
 
 
 def refused(session: Session, run_id: int, payload: Mapping[str, Any], reason: str, message: str, raw: str = "") -> None:
@@ -160,7 +177,7 @@ def scored(session: Session, run_id: int, candidate_id: int, *, filters: bool, j
         return
     _set_stage(session, image, summary, Stage.SCORED if judge else Stage.AWAITING, result.reason)
     if judge:
-        jobs.add_items(session, run_id, [judge_item(candidate_id, judge, decides=True)])
+        jobs.add_items(session, run_id, [_judge(session, image, candidate_id, judge, decides=True)])
 
 
 def _latest(session: Session, pixel_sha256: str, references: set[str]) -> dict[str, float | None]:
@@ -201,7 +218,7 @@ def judged(session: Session, run_id: int, verdict: Verdict, *, decides: bool) ->
     item = generate_item(
         image,
         {**candidate.recipe, "params": dict(following.params), **_strengthened(candidate, following)},
-        Chain(chosen=True, judge=verdict.judge),
+        Chain(chosen=True, judge=verdict.judge, batch=bool(session.get_one(Run, run_id).params.get("batch"))),
         sample=following.sample,
         parent_id=candidate.id,
         attempt=summary.attempt + 1,

@@ -18,7 +18,7 @@ from app.config import settings
 from app.errors import GgtError
 from app.jobs import NewItem
 from app.models import Image, Run, Verdict
-from app.services import flow
+from app.services import flow, prompts
 from app.services.estimate import Estimate, Line
 from app.services.options import PipelineOptions, check_options, images_of
 from app.services.planning import PLAN_WINDOW, NotConfirmed
@@ -81,13 +81,17 @@ def plan_window(session: Session, run_id: int, after: int) -> int:
     wanted = JudgeAgain(params["judge"], params["query"])
     ids = images_of(PipelineOptions(query=wanted.query)).subquery()
     rows = session.execute(
-        select(col(Image.id), col(Image.current_candidate_id))
+        select(col(Image.id), col(Image.current_candidate_id), col(Image.category))
         .where(col(Image.id).in_(select(ids.c.id)), col(Image.id) > after, _unjudged(wanted))
         .order_by(col(Image.id))
         .limit(PLAN_WINDOW)
     ).all()
     if rows:
-        items = [flow.judge_item(candidate_id, wanted.judge, decides=False) for _, candidate_id in rows]
+        texts = prompts.in_use(session)
+        items = [
+            flow.judge_item(candidate_id, wanted.judge, texts["evaluator", category].version, decides=False)
+            for _, candidate_id, category in rows
+        ]
         jobs.add_items(session, run_id, [*items, _plan_item(rows[-1][0])])
     return len(rows)
 

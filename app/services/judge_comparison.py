@@ -190,7 +190,8 @@ def listed(session: Session, first: Rater, second: Rater, cell: Cell, category: 
             col(Image.category), a.decision, a.scores, b.decision, b.scores,
         )
         .select_from(a.table)
-        .join(b.table, b.candidate_id == a.candidate_id)
+        # "+ 0": else SQLite looks the second up by "after" instead of by candidate, for every row of the first.
+        .join(b.table, b.candidate_id == a.candidate_id + 0)
         .join(Candidate, col(Candidate.id) == a.candidate_id)
         .join(Image, col(Image.id) == col(Candidate.image_id))
         .where(*a.latest, *b.latest)

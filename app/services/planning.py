@@ -164,7 +164,7 @@ class _Window:
         meta = self.texts["meta", image.category].version
         return NewItem(
             kind="prompt",
-            key=f"prompt:{image.id}:{vlm}:{meta}",
+            key=f"prompt:{image.id}:{vlm}:{meta}" + (":stand-in" if settings().stand_in(VLMS[vlm].provider) else ""),
             queue="api",
             shape=vlm,
             lane=VLMS[vlm].provider,

@@ -27,7 +27,7 @@ from app.services.planning import NotConfirmed
 from app.storage import storage
 from tests.integration import provider_run
 from tests.integration.provider_run import calls, image, new_images, start, work
-from tests.integration.scripted import EveryHqIsBetter
+from tests.integration.scripted import EveryHqIsBetter, drain
 from tests.providers.script import Fault
 from tests.providers.server import ProviderServer
 from workers import runtime
@@ -199,7 +199,7 @@ def test_a_refused_key_pauses_the_provider_and_fails_nothing(server: ProviderSer
     server.script.push(Fault.BAD_KEY)
     new_images(3)
     run_id = start(NB2)
-    provider_run.drain()
+    drain()
     with reading() as session:
         account = accounts.account(session, "gemini")
     assert "refuses this account" in account.paused
@@ -272,7 +272,7 @@ def test_a_budget_stops_a_run_and_a_larger_one_lets_it_go_on(server: ProviderSer
         accounts.ensure(session, "gemini").total_budget_micros = 200_000
     new_images(5)
     run_id = start(NB2)
-    provider_run.drain()
+    drain()
     with reading() as session:
         account = accounts.account(session, "gemini")
     assert 0 < account.spent_micros <= 200_000

@@ -14,6 +14,7 @@ from app.catalog.vlms import VLMS
 from app.config import settings
 from app.domain.verdict import rule_decision
 from app.domain.verdict_reply import UnreadableReply, read_verdict
+from app.errors import NotFound
 from app.jobs import Lease
 from app.models import ApiCall, Candidate, Image, Verdict
 from app.services import flow, ledger, prompts
@@ -52,14 +53,15 @@ class JudgeTask:
     """Judges one candidate."""
 
     def load(self, session: Session, leases: Sequence[Lease]) -> list[Loaded]:
-        texts = prompts.in_use(session) if any(JUDGES[x.payload["judge"]].vlm for x in leases) else {}
         loaded = []
         for lease in leases:
             candidate = session.get_one(Candidate, lease.payload["candidate_id"])
             image = session.get_one(Image, candidate.image_id)
             if JUDGES[lease.payload["judge"]].vlm:
-                standing = ledger.standing(session, lease.key)
-                loaded.append(Loaded(lease, candidate, image, texts["evaluator", image.category], standing))
+                evaluator = prompts.version(session, "evaluator", image.category, lease.payload["evaluator"])
+                if evaluator is None:
+                    raise NotFound(f"There is no version {lease.payload['evaluator']} of the evaluator's prompt.")
+                loaded.append(Loaded(lease, candidate, image, evaluator, ledger.standing(session, lease.key)))
             else:
                 loaded.append(Loaded(lease, candidate, image, InUse(0, "", ""), Standing()))
         return loaded

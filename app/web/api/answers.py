@@ -181,6 +181,8 @@ class RunItem(Answer):
     done: int
     failed: int
     cancelled: int
+    unknown: int = Field(description="Items whose paid call has an unknown outcome.")
+    spent_micros: int = Field(description="Spent so far, in millionths of a US dollar.")
     rate: float = Field(description="Items per second over the last minute.")
     seconds_left: float | None
     created_at: datetime

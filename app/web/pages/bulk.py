@@ -17,7 +17,7 @@ from app.services.judge_again import JudgeAgain
 from app.services.options import PipelineOptions
 from app.services.quote import Quote, quote
 from app.web.deps import Admin, Reader, Writer
-from app.web.pages.images import _chips
+from app.web.pages.images import chips_of
 from app.web.pages.run_form import (
     LONGEST_EXTRA,
     Controls,
@@ -173,7 +173,7 @@ def _whole_is_meant(wanted: GalleryFilter, form: RunForm) -> None:
 
 
 def _words(wanted: GalleryFilter) -> str:
-    return ", ".join(chip.text for chip in _chips(wanted)) or "all images"
+    return ", ".join(chip.text for chip in chips_of(wanted)) or "all images"
 
 
 def _title(what: str, wanted: GalleryFilter) -> str:

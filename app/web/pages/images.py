@@ -125,7 +125,7 @@ def _example(part: TilesPart, filtered: bool) -> ImagesPage:
         selects,
         _metric_fields(wanted),
         filtered,
-        _chips(wanted),
+        chips_of(wanted),
         filtered,
         filtered,
         "/images",
@@ -144,7 +144,7 @@ def images(request: Request, viewer: AnyViewer, session: Reader, after: str = ""
         selects=_selects(wanted, gallery.choices(session)),
         metrics=_metric_fields(wanted),
         undersized=wanted.undersized,
-        chips=_chips(wanted),
+        chips=chips_of(wanted),
         filtered=wanted.active,
         continued=bool(after),
         first=wanted.url("/images"),
@@ -215,7 +215,7 @@ def _text(value: float | None) -> str:
     return "" if value is None else f"{value:g}"
 
 
-def _chips(wanted: GalleryFilter) -> tuple[Chip, ...]:
+def chips_of(wanted: GalleryFilter) -> tuple[Chip, ...]:
     def chip(text: str, change: dict[str, Any]) -> Chip:
         return Chip(text, replace(wanted, **change).url("/images"))
 
