@@ -22,7 +22,8 @@ MICROS = 1_000_000
 class Limits:
     """How a provider may be used now: the admin's values where set, else the catalogue's.
 
-    ``paused`` says why not at all; ``prices`` are the admin's corrections, dollars a call by model.
+    ``paused`` says why not at all; with ``spent_out`` it is for want of money, and what is paid for may still be fetched.
+    ``prices`` are the admin's corrections, dollars a call by model.
     """
 
     requests_per_minute: int
@@ -31,6 +32,7 @@ class Limits:
     paused: str
     on_lost: str
     prices: Mapping[str, float]
+    spent_out: bool = False
 
 
 def today() -> date:
@@ -69,6 +71,7 @@ def limits(session: Session) -> dict[str, Limits]:
             row.paused or _spent_out(row),
             row.on_lost,
             row.prices,
+            not row.paused and bool(_spent_out(row)),
         )
     return found
 

@@ -1,28 +1,34 @@
-"""Takes the pictures of docs/screenshots: a real installation, real work, a real browser.
+"""Takes the pictures of docs/screenshots: a real installation, real work, a real browser, and no key of any provider.
 
-    export GGT_DATA_DIR=/tmp/screenshots GGT_PORT=8140
-    .venv/bin/python scripts/screenshots.py prepare           # demo photographs that may be shown, ingested
-    .venv/bin/ggt up &                                        # prints the one-time link
-    .venv/bin/python scripts/screenshots.py take http://127.0.0.1:8140 LINK
+    .venv/bin/python scripts/screenshots.py FOLDER [--port 8140] [--minutes 30]
 
-``take`` signs in, starts a run when none has been started, waits for it, and writes the pictures in the order of SHOTS.
+FOLDER is a data folder of its own. The script ingests the demo photographs that may be shown, starts the scripted stand-in
+for all providers (tests/providers) and ``ggt up`` against it, runs what is to be seen, and writes the pictures in the order
+of :func:`shots`. Every key of the environment is left out, so nothing can be paid for. Given the same FOLDER again, it takes
+the pictures again without doing the work again.
 Needs the packages of the tests (Playwright) and a Chromium on the PATH.
 """
 
 import argparse
 import io
 import json
+import os
 import re
 import shutil
 import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
+from urllib.parse import urlsplit
 
+import httpx
 from PIL import Image
 from playwright.sync_api import Browser, BrowserContext, Page, sync_playwright
+
+from app.catalog.providers import PROVIDERS
 
 ROOT = Path(__file__).resolve().parents[1]
 TARGET = ROOT / "docs" / "screenshots"
@@ -35,7 +41,69 @@ PREFERRED = ("haze", "low_light", "old_photo", "rain", "general_mixed", "snow")
 """Categories in the order in which the review page is asked for a pair."""
 
 
-def prepare() -> None:
+LOCAL = "category=haze&category=old_photo"
+"""What the local methods make candidates of. The rest of the photographs goes to stand-ins, in two runs:"""
+ADAPTIVE = "category=general_mixed&method=nano-banana-2&strategy=vlm-gemini&judge=gemini-3.1-pro&compare=0"
+SETTINGS = (
+    "category=rain&category=low_light&method=gpt-image-2&strategy=fix-nc&judge=gemini-3.1-pro&compare=0"
+    "&also=nano-banana-pro/fix&also=seedream-5.0/fix&also=kling-image-o1/fix-nc"
+)
+
+
+def ggt(*arguments: str) -> list[str]:
+    """A ``ggt`` command of this environment."""
+    return [str(Path(sys.executable).with_name("ggt")), *arguments]
+
+
+@contextmanager
+def stand_in() -> Iterator[str]:
+    """The scripted stand-in for all providers; its address."""
+    command = [sys.executable, "-m", "tests.providers", "--json", "--port", "0", "--accept-rate", "0.5", "--latency", "1"]
+    process = subprocess.Popen(command, cwd=ROOT, stdout=subprocess.PIPE, text=True)
+    assert process.stdout is not None
+    try:
+        yield str(json.loads(process.stdout.readline())["url"])
+    finally:
+        process.terminate()
+        process.wait(10)
+
+
+def environment(folder: Path, port: int, url: str) -> dict[str, str]:
+    """This process's environment, with no setting of GGT Studio but those of a trial with the stand-in."""
+    found = {name: value for name, value in os.environ.items() if not name.startswith("GGT_")}
+    found |= {"GGT_DATA_DIR": str(folder), "GGT_PORT": str(port)}
+    for key, spec in PROVIDERS.items():
+        found[f"GGT_{key.upper()}_BASE_URL"] = url + urlsplit(spec.base_url).path
+        found[spec.key_setting] = "fake"
+        if spec.secret_setting:
+            found[spec.secret_setting] = "fake-secret-of-thirty-two-letters-"
+    return found
+
+
+@contextmanager
+def installation(given: dict[str, str], base: str) -> Iterator[str]:
+    """``ggt up`` until the pictures are taken; a one-time admin link."""
+    process = subprocess.Popen(ggt("up"), cwd=ROOT, env=given, stdout=subprocess.DEVNULL)
+    try:
+        for _ in range(240):
+            try:
+                httpx.get(f"{base}/health", trust_env=False)
+                break
+            except httpx.TransportError:
+                if process.poll() is not None:
+                    raise SystemExit("ggt up has ended; its message is above") from None
+                time.sleep(0.5)
+        told = subprocess.run(ggt("link"), cwd=ROOT, env=given, capture_output=True, text=True, check=True)
+        found = re.search(re.escape(base) + r"/\S+", told.stdout + told.stderr)
+        if found is None:
+            raise SystemExit("ggt link printed no link")
+        yield found[0]
+    finally:
+        process.terminate()
+        process.wait(90)
+
+
+def prepare(given: dict[str, str]) -> None:
     """Ingest the demo photographs whose licence lets them be shown, with the ``ggt`` command of this environment."""
     with tempfile.TemporaryDirectory() as folder:
         built = subprocess.run(
@@ -47,10 +115,9 @@ def prepare() -> None:
                 continue
             options = {name: part[name] for name in ("category", "source", "licence", "author", "url")}
             options["kind"] = "synthetic" if part["kind"] == "synthetic" else "dataset"
-            given = [text for name, value in options.items() for text in (f"--{name}", value)]
-            ggt = str(Path(sys.executable).with_name("ggt"))
-            subprocess.run([ggt, "ingest", part["path"], *given, "--keep-near-duplicates"], check=True)
-    subprocess.run([str(Path(sys.executable).with_name("ggt")), "weights", "fetch"], check=True)
+            told = [text for name, value in options.items() for text in (f"--{name}", value)]
+            subprocess.run(ggt("ingest", part["path"], *told, "--keep-near-duplicates"), env=given, check=True)
+    subprocess.run(ggt("weights", "fetch"), env=given, check=True)
 
 
 def sign_in(page: Page, link: str) -> None:
@@ -60,22 +127,59 @@ def sign_in(page: Page, link: str) -> None:
     page.wait_for_url("**/")
 
 
-def work_done(page: Page, base: str, minutes: float) -> int:
-    """Start a run over all images if there is none yet, wait until it has finished, and return its id."""
-    runs = [run for run in page.request.get(f"{base}/api/v1/runs").json()["items"] if run["kind"] == "pipeline"]
-    if not runs:
-        page.goto(f"{base}/runs/new")
-        page.locator('form[action="/runs"] button.p').click()
-        page.wait_for_url(re.compile(r"/runs/\d+$"))
-        runs = [{"id": int(page.url.rsplit("/", 1)[1])}]
-    run_id = int(runs[0]["id"])
+def start(page: Page, address: str) -> int:
+    """Start what a form that starts runs has been filled in with by its address, and agree to its price."""
+    page.goto(address)
+    confirm(page)
+    return int(page.url.rsplit("/", 1)[1])
+
+
+def confirm(page: Page) -> None:
+    """Agree to the price, where there is one, and press the button under it."""
+    spend = page.locator('#estimate input[name="spend"]')
+    if spend.count():
+        spend.check()
+    page.locator("#estimate button.p").click()
+    page.wait_for_url(re.compile(r"/runs/\d+$"))
+
+
+def work_done(page: Page, base: str, url: str, minutes: float) -> dict[str, int]:
+    """Start the runs if there are none yet, wait until all have finished, and return their ids by what they show."""
+    listed = [r for r in page.request.get(f"{base}/api/v1/runs?limit=200").json()["items"] if r["kind"] != "ingest"]
+    if listed:
+        ids = sorted(run["id"] for run in listed)
+        return dict(zip(("adaptive", "settings", "local", "opinions"), ids, strict=False))
+    runs = {"adaptive": start(page, f"{base}/runs/new?{ADAPTIVE}")}
+    wait(page, base, runs["adaptive"], minutes)
+    # One connection breaks after the request was sent: what becomes of it is for a person to decide.
+    httpx.post(f"{url}/script", json={"push": ["RESET"]}, trust_env=False).raise_for_status()
+    runs["settings"] = start(page, f"{base}/runs/new?{SETTINGS}")
+    wait(page, base, runs["settings"], minutes)
+    runs["local"] = start(page, f"{base}/runs/new?{LOCAL}")
+    wait(page, base, runs["local"], minutes)
+    page.goto(f"{base}/images/judge")
+    page.locator('input[name="everything"]').check()
+    page.locator('select[name="judge"]').select_option("gpt-5.4-pro")
+    page.wait_for_timeout(3000)  # the estimate is asked for anew
+    confirm(page)
+    runs["opinions"] = int(page.url.rsplit("/", 1)[1])
+    wait(page, base, runs["opinions"], minutes)
+    page.goto(f"{base}/providers")
+    page.locator("#provider-gemini details summary").click()
+    page.locator('#provider-gemini input[name="daily_budget"]').fill("5")
+    page.locator("#provider-gemini form.settle button.p").click()
+    page.locator('#provider-gemini form[action*="/check"] button').click()
+    page.wait_for_timeout(5000)
+    return runs
+
+
+def wait(page: Page, base: str, run_id: int, minutes: float) -> None:
+    """Wait until a run has finished."""
     give_up = time.monotonic() + 60 * minutes
     while page.request.get(f"{base}/api/v1/runs/{run_id}").json()["progress"]["state"] == "running":
         if time.monotonic() > give_up:
-            print(f"run {run_id} has not finished in {minutes:g} minutes; taking the pictures now")  # noqa: T201
-            break
+            raise SystemExit(f"run {run_id} has not finished in {minutes:g} minutes")
         time.sleep(2)
-    return run_id
 
 
 def open_review(page: Page, base: str) -> int:
@@ -157,7 +261,41 @@ def history(page: Page, base: str) -> None:
     at(f"/images/{open_review(page, base)}")(page, base)
 
 
-def shots(run_id: int) -> dict[str, Callable[[Page, str], None]]:
+def scrolled(path: str, selector: str) -> Callable[[Page, str], None]:
+    """A picture of one address, from an element on."""
+
+    def show(page: Page, base: str) -> None:
+        page.goto(base + path)
+        settle(page)
+        page.locator(selector).first.evaluate("e => e.scrollIntoView({block: 'start'})")
+        page.mouse.wheel(0, -70)
+        settle(page)
+
+    return show
+
+
+def most_attempts(page: Page, base: str, category: str) -> int:
+    """The image of a category whose chain has the most attempts."""
+    listed = page.request.get(f"{base}/api/v1/images?category={category}").json()["items"]
+    return int(max(listed, key=lambda image: attempts(page, base, image["id"]))["id"])
+
+
+def attempts(page: Page, base: str, image_id: int) -> int:
+    """How many attempts the longest chain of an image has."""
+    chains = page.request.get(f"{base}/api/v1/images/{image_id}").json()["chains"]
+    return max((len(chain["attempts"]) for chain in chains), default=0)
+
+
+def written(selector: str) -> Callable[[Page, str], None]:
+    """An image whose prompt was written for it, from an element on."""
+
+    def show(page: Page, base: str) -> None:
+        scrolled(f"/images/{most_attempts(page, base, 'general_mixed')}", selector)(page, base)
+
+    return show
+
+
+def shots(runs: dict[str, int]) -> dict[str, Callable[[Page, str], None]]:
     """What is shown on a desktop, in order."""
     return {
         "review": review("side"),
@@ -165,9 +303,19 @@ def shots(run_id: int) -> dict[str, Callable[[Page, str], None]]:
         "dashboard": at("/"),
         "images": at("/images"),
         "image": history,
-        "run": at(f"/runs/{run_id}"),
+        "run": at(f"/runs/{runs['local']}"),
         "ingest": at("/ingest"),
         "people": at("/people"),
+        "providers": at("/providers"),
+        "new-run": at(f"/runs/new?{SETTINGS}"),
+        "run-paid": at(f"/runs/{runs['settings']}"),
+        "prompts": at("/prompts"),
+        "prompt": at("/prompts/meta/haze"),
+        "image-prompt": written("#prompts"),
+        "image-mfm": written("[id^=candidate-]"),
+        "filter": at("/filter?category=old_photo"),
+        "judges": at("/judges?a=stand-in:gemini-3.1-pro&b=stand-in:gpt-5.4-pro"),
+        "regenerate": at("/images/regenerate?category=rain"),
     }
 
 
@@ -175,8 +323,8 @@ def context(browser: Browser, size: tuple[int, int]) -> BrowserContext:
     return browser.new_context(viewport={"width": size[0], "height": size[1]}, reduced_motion="reduce")
 
 
-def take(base: str, link: str, minutes: float) -> None:
-    """Take every picture of an installation at ``base``."""
+def take(base: str, link: str, url: str, minutes: float, only: list[str]) -> None:
+    """Take every picture of an installation at ``base``, or ``only`` some."""
     browser_path = next((path for name in BROWSERS if (path := shutil.which(name))), None)
     if browser_path is None:
         raise SystemExit("No Chromium was found: apt-get install chromium")
@@ -185,30 +333,33 @@ def take(base: str, link: str, minutes: float) -> None:
         desktop = context(browser, DESKTOP)
         page = desktop.new_page()
         sign_in(page, link)
-        for name, show in shots(work_done(page, base, minutes)).items():
-            show(page, base)
-            save(page, name)
-        phone = context(browser, PHONE)
-        phone.add_cookies(desktop.cookies())  # type: ignore[arg-type]
-        page = phone.new_page()
-        open_review(page, base)
-        save(page, "review-phone")
+        for name, show in shots(work_done(page, base, url, minutes)).items():
+            if not only or name in only:
+                show(page, base)
+                save(page, name)
+        if not only or "review-phone" in only:
+            phone = context(browser, PHONE)
+            phone.add_cookies(desktop.cookies())  # type: ignore[arg-type]
+            page = phone.new_page()
+            open_review(page, base)
+            save(page, "review-phone")
         browser.close()
 
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.partition("\n")[0])
-    commands = parser.add_subparsers(dest="command", required=True)
-    commands.add_parser("prepare", help="ingest the photographs that may be shown")
-    taking = commands.add_parser("take", help="take the pictures")
-    taking.add_argument("base", help="the address of the installation, such as http://127.0.0.1:8140")
-    taking.add_argument("link", help="a one-time admin link, as `ggt up` or `ggt link` prints it")
-    taking.add_argument("--minutes", type=float, default=30, help="how long to wait for the run")
+    parser.add_argument("folder", type=Path, help="a data folder for the pictures alone")
+    parser.add_argument("--port", type=int, default=8140, help="where the installation listens meanwhile")
+    parser.add_argument("--minutes", type=float, default=30, help="how long to wait for each run")
+    parser.add_argument("--only", nargs="*", default=[], metavar="NAME", help="take these alone")
     given = parser.parse_args()
-    if given.command == "prepare":
-        prepare()
-    else:
-        take(given.base.rstrip("/"), given.link, given.minutes)
+    base = f"http://127.0.0.1:{given.port}"
+    with stand_in() as url:
+        settings = environment(given.folder.resolve(), given.port, url)
+        if not (given.folder / "ggt.sqlite3").exists():
+            prepare(settings)
+        with installation(settings, base) as link:
+            take(base, link, url, given.minutes, given.only)
 
 
 if __name__ == "__main__":

@@ -3,35 +3,42 @@
 import logging
 import threading
 import time
+from typing import Any
 
 from celery import signals
 
 from app import db, job_control, messages
 from app.db import unit_of_work
 from app.services import ingest
-from workers import runtime
+from workers import paid, runtime
 
 app = messages.celery_app()
 log = logging.getLogger("ggt.worker")
 
 
-KEEP_ON_SECONDS = 20.0
+KEEP_ON_SECONDS = {"api": 20.0, "cpu": 5.0}
+"""How long one message keeps a worker on a queue of short items: a message for each would cost as much as the work, and on a
+machine where the same processes score, each image that arrived would wait for a batch of scores before it is taken in."""
 _stopping = threading.Event()
 
 
 @app.task(name="ggt.work")
 def work(queue: str) -> None:
-    """There may be work on ``queue``: do a batch of it.
-
-    A thread of the api queue goes on while there is more: its items are short, and a message for each costs as much as all
-    else that is done about a call.
-    """
-    until = time.monotonic() + (KEEP_ON_SECONDS if queue == "api" else 0.0)
+    """There may be work on ``queue``: do a batch of it, and go on for a while where items are short."""
+    until = time.monotonic() + KEEP_ON_SECONDS.get(queue, 0.0)
     found = runtime.work_once(queue, found=lambda: messages.wake(queue))
     while found and time.monotonic() < until and not _stopping.is_set():
         found = runtime.work_once(queue)
-    if found and queue == "api":
+    if found and queue in KEEP_ON_SECONDS:
         messages.wake(queue)
+
+
+@signals.worker_ready.connect
+def _warm_up(sender: Any, **_: object) -> None:
+    """Import the SDKs of the providers that have a key now: the first call would wait seconds for it."""
+    queues = sender.app.amqp.queues.consume_from
+    if "api" in queues:
+        threading.Thread(target=paid.warm_up, name="warm-up", daemon=True).start()
 
 
 @signals.worker_shutting_down.connect

@@ -85,6 +85,16 @@ def provider(key: str) -> Provider:
     return made
 
 
+def warm_up() -> None:
+    """Make the backends of all providers that have a key. One that cannot be made says so when it is needed."""
+    for key in PROVIDERS:
+        if settings().provider_key(key):
+            try:
+                provider(key)
+            except CallFailed as failed:
+                log.warning("%s: %s", PROVIDERS[key].title, failed)
+
+
 def access(key: str) -> Access:
     """How to reach a provider, from the settings."""
     spec, config = PROVIDERS[key], settings()

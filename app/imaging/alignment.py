@@ -51,14 +51,24 @@ def _shift(lq: Rgb, hq: Rgb) -> tuple[float, float]:
     size = np.abs(cross)
     if not size.max():
         return 0.0, 0.0
-    peak = np.fft.irfft2(cross / np.maximum(size, size.max() * 1e-6), s=(_SIDE, _SIDE))
-    y, x = np.unravel_index(int(peak.argmax()), peak.shape)
+    surface = np.fft.irfft2(cross / np.maximum(size, size.max() * 1e-6), s=(_SIDE, _SIDE))
+    y, x = np.unravel_index(int(surface.argmax()), surface.shape)
     height, width = hq.shape[:2]
+    across = _signed(int(x) + _between(surface[y, x - 1], surface[y, x], surface[y, (x + 1) % _SIDE]))
+    down = _signed(int(y) + _between(surface[y - 1, x], surface[y, x], surface[(y + 1) % _SIDE, x]))
+    return round(across * width / _SIDE, 1), round(down * height / _SIDE, 1)
 
-    def signed(at: int, side: int) -> float:
-        return round((at - _SIDE if at > _SIDE // 2 else at) * side / _SIDE, 1)
 
-    return signed(int(x), width), signed(int(y), height)
+def _between(before: float, peak: float, after: float) -> float:
+    """Where between its neighbours a peak lies, -0.5 to 0.5, by the parabola through the three."""
+    curve = before - 2 * peak + after
+    return float(np.clip((before - after) / (2 * curve), -0.5, 0.5)) if curve else 0.0
+
+
+def _signed(at: float) -> float:
+    """A place on the circle of the transform as a shift; one within a cell of none reads as none."""
+    shift = at - _SIDE if at > _SIDE / 2 else at
+    return shift if abs(shift) > 1.25 else 0.0
 
 
 def _grey(pixels: Rgb, side: int) -> NDArray[np.float64]:

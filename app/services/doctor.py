@@ -76,12 +76,15 @@ def _redis() -> Check:
 
 
 def referenced_files(session: Session) -> set[str]:
-    """Hashes of all files that a row names: every ``*_sha256`` column whose name does not say pixels."""
+    """Hashes of all files that a row names: every ``*_sha256`` column but those that are hashes of pixels.
+
+    So a new column keeps its files without anybody thinking of it here; what a provider sent is named by nothing else.
+    """
     named: set[str] = set()
     for table in SQLModel.metadata.sorted_tables:
         for column in table.columns:
-            if column.name in ("file_sha256", "master_sha256", "thumbnail_sha256"):
-                named.update(session.execute(select(column)).scalars())
+            if column.name.endswith("_sha256") and column.name not in ("pixel_sha256", "reference_sha256"):
+                named.update(session.execute(select(column).where(column != "").distinct()).scalars())
     return named
 
 

@@ -9,12 +9,11 @@ from sqlmodel import Session, col, select
 from app import jobs
 from app.catalog.categories import CATEGORIES
 from app.catalog.generators import GENERATORS
-from app.catalog.providers import PROVIDERS
 from app.catalog.vlms import VLMS
 from app.config import settings
 from app.errors import Conflict
 from app.jobs import NewItem
-from app.models import Candidate, CandidateSummary, Image, Method, Run, Stage
+from app.models import Candidate, CandidateSummary, Image, Method, Refusal, Run, Stage
 from app.services import estimate, prompts
 from app.services.options import PipelineOptions, check_options, images_of, taken_stages
 from app.services.prompts import PromptSet
@@ -93,6 +92,8 @@ class _Window:
     texts: PromptSet
     written: Mapping[tuple[str, int, int], Any]
     tried: Mapping[int | None, list[_Tried]]
+    refused: Mapping[tuple[int | None, str, str], int]
+    """The last refused sample by image, generator and recipe: to sample again is to ask for another than that one."""
 
     @classmethod
     def read(cls, session: Session, options: PipelineOptions, images: Sequence[Image]) -> "_Window":
@@ -113,7 +114,17 @@ class _Window:
             for vlm in sorted(vlms)
             for key, row in prompts.written(session, ids, vlm, stand_in=settings().stand_in(VLMS[vlm].provider)).items()
         }
-        return cls(options, prompts.in_use(session), written, tried)
+        refusals: Any = (Refusal.image_id, Method.generator, Refusal.recipe_hash, Refusal.sample)
+        refused: dict[tuple[int | None, str, str], int] = {}
+        if options.replace:
+            refused_rows = session.execute(
+                select(*refusals)
+                .join(Method, col(Method.id) == col(Refusal.method_id))
+                .where(col(Refusal.image_id).in_(ids))
+                .order_by(col(Refusal.sample))
+            )
+            refused = {(image_id, generator, digest): sample for image_id, generator, digest, sample in refused_rows}
+        return cls(options, prompts.in_use(session), written, tried, refused)
 
     def items(self, image: Image) -> list[NewItem]:
         """The items that start what a run does to one image; a prompt that has to be written first is one for all."""
@@ -153,12 +164,14 @@ class _Window:
         same = [t for t in before if (t.generator, t.recipe_hash) == (setting.generator, digest)]
         sample = 0
         if chosen and self.options.replace and GENERATORS[setting.generator].stochastic:
-            sample = max((t.sample for t in same), default=-1) + 1
+            refused = self.refused.get((image.id, setting.generator, digest), -1)
+            sample = max((t.sample for t in same), default=-1)
+            sample = 1 + max(sample, refused)
         elif (chosen and image.stage != Stage.COLLECTED and any(t.chosen for t in same)) or (
             not chosen and (same or (setting.strategy == "none" and any(t.generator == setting.generator for t in before)))
         ):
             return None
-        return generate_item(image, recipe, chain_of(self.options, setting, chosen=chosen), sample=sample)
+        return generate_item(image, recipe, chain_of(self.options, chosen=chosen), sample=sample)
 
     def _writing(self, image: Image, vlm: str, then: list[dict[str, Any]]) -> NewItem:
         meta = self.texts["meta", image.category].version
@@ -178,14 +191,13 @@ def written_version(vlm: str, meta_version: int, edition: int) -> str:
     return f"meta/{meta_version} {vlm}/{edition}"
 
 
-def chain_of(options: PipelineOptions, setting: Setting, *, chosen: bool) -> Chain:
-    """How a candidate of ``setting`` goes on after it was made."""
-    spec = GENERATORS[setting.generator]
+def chain_of(options: PipelineOptions, *, chosen: bool) -> Chain:
+    """How a candidate goes on after it was made."""
     return Chain(
         chosen=chosen,
         judge=options.judge if chosen or options.judge_compared else "",
         replaces=chosen and options.replace,
-        batch=options.batch and bool(spec.provider) and PROVIDERS[spec.provider].batch,
+        batch=options.batch,
     )
 
 

@@ -10,6 +10,7 @@ from sqlmodel import Session, col, select
 
 from app import pacing
 from app.catalog.generators import GENERATORS, Strategy
+from app.catalog.providers import PROVIDERS
 from app.config import settings
 from app.db import insert_ignore
 from app.domain.prompting import fit_prompt
@@ -81,7 +82,8 @@ class Chain:
     """What is wanted of a candidate beyond its recipe; it is carried from item to item.
 
     ``chosen``: it may reach review. ``replaces``: it may take the place of a candidate that waits for a person.
-    ``judge`` is the judge that decides on it, or only gives an opinion where it is not chosen; empty: none.
+    ``judge`` is the judge that decides on it, or only gives an opinion where it is not chosen; empty: none. ``batch`` asks
+    at half price where the generator's provider has that.
     """
 
     chosen: bool
@@ -105,8 +107,9 @@ def generate_item(
     generator = recipe["generator"]
     size_rank = min(30, image.width * image.height // 32_768)
     spec = GENERATORS[generator]
+    batch = chain.batch and bool(spec.provider) and PROVIDERS[spec.provider].batch
     return NewItem(
-        kind="batch" if chain.batch else "generate",
+        kind="batch" if batch else "generate",
         key=f"generate:{image.id}:{generator}:{digest[:16]}:{sample}",
         queue=spec.queue,
         shape=generator,
@@ -115,7 +118,7 @@ def generate_item(
         payload={
             "image_id": image.id, "recipe": dict(recipe), "recipe_hash": digest, "sample": sample,
             "parent_id": parent_id, "chosen": chain.chosen, "attempt": attempt, "why": why,
-            "judge": chain.judge, "replaces": chain.replaces, "batch": chain.batch,
+            "judge": chain.judge, "replaces": chain.replaces, "batch": batch,
         },
     )  # fmt: skip
 
