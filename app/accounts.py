@@ -11,6 +11,7 @@ from datetime import UTC, date, datetime
 from sqlalchemy import and_, case, or_, select, update
 from sqlmodel import Session, col
 
+from app.catalog.generator_spec import Price
 from app.catalog.providers import PROVIDERS
 from app.db import insert_ignore
 from app.models import ProviderAccount, Run
@@ -33,6 +34,11 @@ class Limits:
     on_lost: str
     prices: Mapping[str, float]
     spent_out: bool = False
+
+    def price(self, model: str, listed: Price) -> Price:
+        """The price of a model: the admin's correction where there is one, else the one that is listed."""
+        corrected = self.prices.get(model)
+        return listed if corrected is None else Price(float(corrected))
 
 
 def today() -> date:

@@ -4,17 +4,23 @@ On SQLite every writing transaction begins IMMEDIATE: one that reads first and w
 with "database is locked", whatever the timeout. ``synchronous=FULL`` keeps an acknowledged click through a power cut.
 """
 
+import logging
 import threading
-from collections.abc import Iterator, Mapping, Sequence
+import time
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager, contextmanager, nullcontext
 from functools import lru_cache
 from typing import Any
 
 from sqlalchemy import Connection, Engine, create_engine, event
 from sqlalchemy.dialects import postgresql, sqlite
+from sqlalchemy.exc import DBAPIError
+from sqlalchemy.exc import TimeoutError as NoConnection
 from sqlmodel import Session, SQLModel
 
 from app.config import settings
+
+log = logging.getLogger("ggt.db")
 
 WRITES = "ggt_writes"
 
@@ -79,6 +85,24 @@ def reading() -> Iterator[Session]:
     with Session(engine(), expire_on_commit=False) as session:
         event.listen(session, "before_flush", _refuse_flush)
         yield session
+
+
+PAUSES = (0.1, 0.5, 2.0, 5.0, 15.0)
+"""Seconds between attempts to record what is paid for, when the database does not take it."""
+
+
+def surely(record: Callable[[Session], None]) -> None:
+    """A unit of work that must not be lost: tried again while the database is away, or broke it off to end a deadlock."""
+    for pause in PAUSES:
+        try:
+            with unit_of_work() as session:
+                record(session)
+            return
+        except (DBAPIError, NoConnection):
+            log.exception("the database did not take the outcome of a paid call; it is tried again")
+            time.sleep(pause)
+    with unit_of_work() as session:
+        record(session)
 
 
 def insert_ignore(session: Session, table: type[SQLModel], rows: Sequence[Mapping[str, Any]]) -> list[int]:

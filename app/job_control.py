@@ -7,17 +7,17 @@ from collections import Counter
 from collections.abc import Sequence
 from typing import Any
 
-from sqlalchemy import and_, case, func, or_, select, update
+from sqlalchemy import and_, case, func, not_, or_, select, update
 from sqlmodel import Session, col
 
 from app import accounts
-from app.jobs import CLOSED, JOBS, settle_run
+from app.jobs import CLOSED, JOBS, looks_after_calls, settle_run
 from app.messages import QUEUES, wake_after_commit
 from app.models import ApiCall, CallState, ItemState, Run, RunState, WorkItem, utcnow
 
 
 def cancel_run(session: Session, run_id: int) -> None:
-    """Ask a run to stop: nothing more of it is claimed; what is being worked on finishes; the sweeper closes the rest."""
+    """Ask a run to stop: what is being worked on, here or at a provider, finishes; the sweeper closes the rest."""
     session.execute(
         update(Run).where(col(Run.id) == run_id, col(Run.state) == RunState.RUNNING).values(state=RunState.CANCELLING)
     )
@@ -28,7 +28,7 @@ def cancel_waiting(session: Session, run_id: int, window: int = 5000) -> int:
     """Cancel up to ``window`` waiting items of a run that is being cancelled. Returns how many."""
     ids = (
         select(col(WorkItem.id))
-        .where(col(WorkItem.run_id) == run_id, col(WorkItem.state) == ItemState.WAITING)
+        .where(col(WorkItem.run_id) == run_id, col(WorkItem.state) == ItemState.WAITING, not_(looks_after_calls()))
         .limit(window)
     )
     return _move(session, run_id, ids, ItemState.WAITING, ItemState.CANCELLED)
@@ -52,8 +52,12 @@ def retry_failed(session: Session, run_id: int) -> int:
 
 
 def retry_unknown(session: Session, run_id: int) -> int:
-    """Ask again where the outcome of a paid call is unknown: a person has decided to risk paying twice."""
+    """Ask again where the outcome of a paid call is unknown: a person has decided to risk paying twice.
+
+    Where the provider named a task its result is looked for once more, which costs nothing, before anything is asked anew.
+    """
     ids = _of(run_id, ItemState.UNKNOWN)
+    _look_again(session, ids)
     _forget_calls(session, ids, [CallState.UNKNOWN, CallState.FAILED])
     return _reopen(session, run_id, ids, ItemState.UNKNOWN)
 
@@ -82,6 +86,32 @@ def _forget_calls(
         )
         .values(retried_at=utcnow())
     )
+
+
+LOOKED_AGAIN = "LOOKED_AGAIN"
+
+
+def _look_again(session: Session, item_ids: Any) -> None:
+    """Unknown calls whose task at the provider is known are under way again, as their items'; once for each."""
+    owner = select(col(WorkItem.id)).where(col(WorkItem.id).in_(item_ids), col(WorkItem.key) == col(ApiCall.request_key))
+    found = session.execute(
+        update(ApiCall)
+        .where(
+            col(ApiCall.request_key).in_(select(col(WorkItem.key)).where(col(WorkItem.id).in_(item_ids))),
+            col(ApiCall.state) == CallState.UNKNOWN,
+            col(ApiCall.remote_id) != "",
+            col(ApiCall.reason) != LOOKED_AGAIN,
+            col(ApiCall.retried_at).is_(None),
+        )
+        .values(
+            state=CallState.SENT, reason=LOOKED_AGAIN, finished_at=None, cost_micros=0,
+            item_id=owner.correlate(ApiCall).scalar_subquery(),
+        )
+        .returning(col(ApiCall.provider), col(ApiCall.run_id), col(ApiCall.reserved_micros))
+        .execution_options(synchronize_session=False)
+    ).all()  # fmt: skip
+    for provider, run_id, reserved in found:
+        accounts.book(session, provider, run_id, reserved=-reserved, cost=-reserved)
 
 
 def _reopen(session: Session, run_id: int, ids: Any, old: ItemState) -> int:
@@ -147,6 +177,7 @@ def release_expired(session: Session, *, owner_prefix: str | None = None) -> int
             state=case((lost, ItemState.UNKNOWN), (remote, ItemState.REMOTE), else_=ItemState.WAITING),
             error=case((lost, unknown), else_=""),
             finished_at=case((lost, utcnow()), else_=None),
+            lane=case((col(WorkItem.id).in_(traceable), ""), else_=col(WorkItem.lane)),  # no budget may hold up a look
             owner="", lease_until=None, paid=False,
         )
         .returning(col(WorkItem.id), col(WorkItem.run_id), col(WorkItem.queue), col(WorkItem.state))
@@ -166,7 +197,11 @@ def calls_lost(session: Session, item_ids: Sequence[int]) -> None:
     """The calls under way of these items become unknown; what they may have cost counts as spent."""
     lost = session.execute(
         update(ApiCall)
-        .where(col(ApiCall.item_id).in_(item_ids), col(ApiCall.state) == CallState.SENT)
+        .where(
+            col(ApiCall.item_id).in_(item_ids),
+            col(ApiCall.state) == CallState.SENT,
+            col(ApiCall.batch_job_id).is_(None),  # its job has a collector
+        )
         .values(state=CallState.UNKNOWN, finished_at=utcnow(), error="The worker died while this call was under way.")
         .returning(col(ApiCall.provider), col(ApiCall.run_id), col(ApiCall.reserved_micros))
     ).all()

@@ -9,12 +9,12 @@ from collections.abc import Collection, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 
-from sqlalchemy import and_, case, or_, select, update
+from sqlalchemy import ColumnElement, and_, case, or_, select, update
 from sqlmodel import Session, col
 
 from app.db import insert_ignore
 from app.messages import wake_after_commit
-from app.models import ItemState, Json, Run, RunState, WorkItem, utcnow
+from app.models import ApiCall, CallState, ItemState, Json, Run, RunState, WorkItem, utcnow
 
 
 @dataclass(frozen=True)
@@ -34,7 +34,7 @@ JOBS: dict[str, Job] = {
     "judge": Job("workers.tasks.judge:JudgeTask"),
     "prompt": Job("workers.tasks.prompt:PromptTask"),
     "batch": Job("workers.tasks.batch:SubmitTask", batch=40),
-    "collect": Job("workers.tasks.batch:CollectTask"),
+    "collect": Job("workers.tasks.collect:CollectTask"),
     "check": Job("workers.tasks.check:CheckTask", max_attempts=1),
 }
 
@@ -99,16 +99,25 @@ def add_items(session: Session, run_id: int, items: Sequence[NewItem]) -> int:
     return added
 
 
+def looks_after_calls() -> ColumnElement[bool]:
+    """An item that has yet to hear of calls that are paid for: it goes on while its run is cancelled, or they are lost."""
+    own = select(col(ApiCall.id)).where(col(ApiCall.item_id) == col(WorkItem.id), col(ApiCall.state) == CallState.SENT)
+    return or_(col(WorkItem.kind) == "collect", own.correlate(WorkItem).exists())
+
+
 def claim(session: Session, queue: str, owner: str, lease_seconds: int, blocked_lanes: Collection[str] = ()) -> list[Lease]:
     """Take the next items of ``queue``: as many of one kind and shape as that kind's batch allows.
 
     Items of ``blocked_lanes`` are passed over: their provider takes nothing at present, and others must not wait for it.
     """
-    open_runs = select(col(Run.id)).where(col(Run.state) == RunState.RUNNING)
+    running, cancelling = (
+        col(WorkItem.run_id).in_(select(col(Run.id)).where(col(Run.state) == state))
+        for state in (RunState.RUNNING, RunState.CANCELLING)
+    )
     waiting = and_(
         col(WorkItem.state) == ItemState.WAITING,
         col(WorkItem.queue) == queue,
-        col(WorkItem.run_id).in_(open_runs),
+        or_(running, and_(cancelling, looks_after_calls())),
         or_(col(WorkItem.ready_at).is_(None), col(WorkItem.ready_at) <= utcnow()),
         *([col(WorkItem.lane).not_in(blocked_lanes)] if blocked_lanes else []),
     )

@@ -144,33 +144,48 @@ def confirm(page: Page) -> None:
 
 
 def work_done(page: Page, base: str, url: str, minutes: float) -> dict[str, int]:
-    """Start the runs if there are none yet, wait until all have finished, and return their ids by what they show."""
-    listed = [r for r in page.request.get(f"{base}/api/v1/runs?limit=200").json()["items"] if r["kind"] != "ingest"]
-    if listed:
-        ids = sorted(run["id"] for run in listed)
-        return dict(zip(("adaptive", "settings", "local", "opinions"), ids, strict=False))
-    runs = {"adaptive": start(page, f"{base}/runs/new?{ADAPTIVE}")}
-    wait(page, base, runs["adaptive"], minutes)
-    # One connection breaks after the request was sent: what becomes of it is for a person to decide.
-    httpx.post(f"{url}/script", json={"push": ["RESET"]}, trust_env=False).raise_for_status()
-    runs["settings"] = start(page, f"{base}/runs/new?{SETTINGS}")
-    wait(page, base, runs["settings"], minutes)
-    runs["local"] = start(page, f"{base}/runs/new?{LOCAL}")
-    wait(page, base, runs["local"], minutes)
+    """Start what has not been started yet, one run after the other, and return the runs' ids by what they show."""
+
+    def settings() -> int:
+        # One connection breaks after the request was sent: what becomes of it is for a person to decide.
+        httpx.post(f"{url}/script", json={"push": ["RESET"]}, trust_env=False).raise_for_status()
+        return start(page, f"{base}/runs/new?{SETTINGS}")
+
+    starts: dict[str, Callable[[], int]] = {
+        "adaptive": lambda: start(page, f"{base}/runs/new?{ADAPTIVE}"),
+        "settings": settings,
+        "local": lambda: start(page, f"{base}/runs/new?{LOCAL}"),
+        "opinions": lambda: opinions(page, base),
+    }
+    listed = page.request.get(f"{base}/api/v1/runs?limit=200").json()["items"]
+    ids = sorted(run["id"] for run in listed if run["kind"] in ("pipeline", "judge_again"))
+    runs = {}
+    for number, (name, begin) in enumerate(starts.items()):
+        runs[name] = ids[number] if number < len(ids) else begin()
+        wait(page, base, runs[name], minutes)
+    if len(ids) < len(starts):
+        look_after(page, base)
+    return runs
+
+
+def opinions(page: Page, base: str) -> int:
+    """Have every image judged by the other VLM judge as well."""
     page.goto(f"{base}/images/judge")
     page.locator('input[name="everything"]').check()
     page.locator('select[name="judge"]').select_option("gpt-5.4-pro")
     page.wait_for_timeout(3000)  # the estimate is asked for anew
     confirm(page)
-    runs["opinions"] = int(page.url.rsplit("/", 1)[1])
-    wait(page, base, runs["opinions"], minutes)
+    return int(page.url.rsplit("/", 1)[1])
+
+
+def look_after(page: Page, base: str) -> None:
+    """A budget and a check, so that the Providers page has something to show."""
     page.goto(f"{base}/providers")
     page.locator("#provider-gemini details summary").click()
     page.locator('#provider-gemini input[name="daily_budget"]').fill("5")
     page.locator("#provider-gemini form.settle button.p").click()
     page.locator('#provider-gemini form[action*="/check"] button').click()
     page.wait_for_timeout(5000)
-    return runs
 
 
 def wait(page: Page, base: str, run_id: int, minutes: float) -> None:

@@ -14,17 +14,18 @@ from dataclasses import dataclass
 from functools import lru_cache
 
 from sqlalchemy.exc import IntegrityError
+from sqlmodel import Session
 
-from app import accounts, jobs, pacing
+from app import accounts, job_control, jobs, pacing
 from app.accounts import Limits
 from app.catalog.generator_spec import Price
 from app.catalog.providers import PROVIDERS
 from app.config import settings
-from app.db import reading, unit_of_work
+from app.db import reading, surely, unit_of_work
 from app.domain.retrying import what_next
 from app.jobs import Lease
 from app.models import ApiCall, CallState
-from app.services import ledger
+from app.services import ledger, recipes
 from app.services.ledger import Closing, Standing
 from app.storage import storage
 from workers.outcomes import Failure, Outcome, Parked, Postponed, Unresolved
@@ -52,6 +53,8 @@ class Ask:
     price: Price
     image: bool
     standing: Standing
+    stand_in: bool | None = None
+    """Whether it was planned for a stand-in; None: it does not matter."""
     hand_over: str = ""
     """The queue whose workers take the answer up; empty: whoever asked."""
 
@@ -131,32 +134,6 @@ class _Cached:
 limits = _Cached()
 
 
-LANES_SECONDS = 0.1
-_lanes: tuple[float, dict[str, float]] = (float("-inf"), {})
-
-
-def lane_waits() -> dict[str, float]:
-    """Seconds until each lane may be asked; a provider that is paused, or has no key, is not asked at all.
-
-    All threads of a process share one look at Redis for a tenth of a second: it only saves them from claiming in vain.
-    """
-    global _lanes
-    read_at, waits = _lanes
-    if time.monotonic() - read_at > LANES_SECONDS:
-        waits = _look_at_lanes()
-        _lanes = (time.monotonic(), waits)
-    return waits
-
-
-def _look_at_lanes() -> dict[str, float]:
-    current = limits()
-    waits = pacing.waits(current)
-    for key, limit in current.items():
-        if limit.paused or not settings().provider_key(key):
-            waits[key] = waits[pacing.image_lane(key)] = float("inf")
-    return waits
-
-
 def ask(request: Ask, perform: Perform) -> Answered | Refused | Outcome:
     """Make a request, or use what is known of it already. Everything but an answer or a refusal is for the runtime."""
     known, resumed = request.standing, None
@@ -168,11 +145,14 @@ def ask(request: Ask, perform: Perform) -> Answered | Refused | Outcome:
     if known.unknown:
         return Unresolved("An earlier call for this has an unknown outcome; retry it to ask again.")
     if known.under_way:
-        if known.under_way.item_id != request.lease.id or not known.under_way.remote_id:
-            return Postponed(5.0, "The same is being asked for by another run.")
+        waits = _waits_for(request, known.under_way)
+        if waits is not None:
+            return waits
         resumed = known.under_way
+    if request.stand_in is not None and (told := recipes.other_party(request.stand_in, request.provider)):
+        return Failure(told, final=True)
     limit = limits()[request.provider]
-    if limit.paused:
+    if limit.paused and not (resumed and limit.spent_out):
         return Postponed(BUDGET_PAUSE, limit.paused)
     ticket = _turn(request, limit)
     if isinstance(ticket, float):
@@ -186,6 +166,17 @@ def ask(request: Ask, perform: Perform) -> Answered | Refused | Outcome:
         return outcome
     finally:
         pacing.report(ticket, healthy)
+
+
+def _waits_for(request: Ask, call: ApiCall) -> Outcome | None:
+    """What follows from a call of this request that is under way; None: its task is known, and is looked at again."""
+    if call.item_id != request.lease.id or call.batch_job_id is not None:
+        return Postponed(5.0, "The same is being asked for by another run.")
+    if call.remote_id:
+        return None
+    # Nobody else holds this item, so nobody waits for the answer any more.
+    surely(lambda session: job_control.calls_lost(session, [request.lease.id]))
+    return Unresolved("What came of an earlier call for this could not be recorded; retry it to ask again.")
 
 
 def _turn(request: Ask, limit: Limits) -> pacing.Ticket | float:
@@ -211,7 +202,7 @@ def _record(request: Ask, resumed: ApiCall | None, limit: Limits) -> int | Outco
                 if not jobs.mark_paid(session, request.lease, under_way=True):
                     raise ledger.LeaseLost
                 return resumed.id or 0
-            micros = round(price_of(request, limit).call * 1e6)
+            micros = round(limit.price(request.model, request.price).call * 1e6)
             return ledger.begin(
                 session,
                 request.lease,
@@ -219,6 +210,7 @@ def _record(request: Ask, resumed: ApiCall | None, limit: Limits) -> int | Outco
                 model=request.model,
                 purpose=request.purpose,
                 micros=micros,
+                known=request.standing,
             )
     except ledger.BudgetSpent:
         pacing.cool_down(request.provider, BUDGET_PAUSE)
@@ -227,14 +219,8 @@ def _record(request: Ask, resumed: ApiCall | None, limit: Limits) -> int | Outco
         return Failure("Another worker has taken this item over.", final=True)
     except IntegrityError:
         return Postponed(5.0, "The same is being asked for by another run.")
-
-
-def price_of(request: Ask, limit: Limits) -> Price:
-    """The price of a request: the admin's correction for its model where there is one, else the catalogue's."""
-    corrected = limit.prices.get(request.model)
-    if corrected is None:
-        return request.price
-    return Price(float(corrected))
+    except ledger.Overtaken:
+        return Postponed(0.0, "The same was asked for by another run.")
 
 
 def _send(
@@ -243,8 +229,7 @@ def _send(
     """Send, and record what came of it. Also returns what the circuit breaker should learn."""
 
     def accepted(task: str) -> None:
-        with unit_of_work() as session:
-            ledger.accepted(session, call_id, task)
+        surely(lambda session: ledger.accepted(session, call_id, task))
 
     try:
         answer = perform(provider(request.provider), f"ggt-{call_id}", remote_id, accepted)
@@ -258,14 +243,17 @@ def _send(
         return _failed(request, call_id, lost, limit)
     text = answer.text if isinstance(answer, TextAnswer) else ""
     usage = answer.usage or Usage()
-    cost = price_of(request, limit).micros(usage.input_tokens, usage.output_tokens)
+    cost = limit.price(request.model, request.price).micros(usage.input_tokens, usage.output_tokens)
     closing = Closing(CallState.ANSWERED, cost, usage.input_tokens, usage.output_tokens, sha256, text)
-    with unit_of_work() as session:
+
+    def record(session: Session) -> None:
         ledger.close(session, call_id, closing)
         if request.hand_over:
             jobs.hand_over(session, request.lease, request.hand_over, priority=ARRIVED)
         else:
             jobs.mark_paid(session, request.lease, under_way=False)
+
+    surely(record)
     return (Parked() if request.hand_over else Answered(call_id, sha256, text)), True
 
 
@@ -277,25 +265,28 @@ def _failed(request: Ask, call_id: int, failed: CallFailed, limit: Limits) -> tu
     lost = failed.trouble == Trouble.LOST
     state = CallState.UNKNOWN if lost else states.get(following.step, CallState.FAILED)
     usage = failed.usage or Usage()
-    with unit_of_work() as session:
+
+    def record(session: Session) -> None:
         row = session.get_one(ApiCall, call_id)
+        cost = 0
         if lost:
             cost = row.reserved_micros  # it may have been paid, so it counts as spent
         elif usage.input_tokens or usage.output_tokens:
-            cost = price_of(request, limit).micros(usage.input_tokens, usage.output_tokens)
-        else:
-            cost = 0
+            price = limit.price(request.model, request.price)
+            cost = price.micros(usage.input_tokens, usage.output_tokens)
         ledger.close(
             session,
             call_id,
             Closing(
-                state, cost, usage.input_tokens, usage.output_tokens, reason=failed.reason, error=str(failed),
+                state, cost, usage.input_tokens, usage.output_tokens, reason=failed.reason or row.reason, error=str(failed),
                 retried=lost and following.step == "again",
             ),
         )  # fmt: skip
         if following.step == "pause":
             accounts.ensure(session, request.provider).paused = f"It refuses this account: {failed}"[:500]
         jobs.mark_paid(session, request.lease, under_way=False)
+
+    surely(record)
     healthy = None if failed.trouble in (Trouble.BUSY, Trouble.BAD_REQUEST) else failed.trouble == Trouble.REFUSED
     if failed.trouble == Trouble.BUSY:
         pacing.cool_down(request.provider, min(failed.retry_after or 1.0, 60.0))

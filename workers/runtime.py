@@ -17,7 +17,7 @@ from app.config import settings
 from app.db import reading, unit_of_work
 from app.errors import GgtError
 from app.jobs import Lease
-from workers import paid
+from workers import lanes
 from workers.outcomes import Failure, Parked, Postponed, Unresolved
 
 log = logging.getLogger("ggt.worker")
@@ -76,7 +76,7 @@ def _claim(queue: str, owner: str) -> list[Lease]:
     """The next batch. On the api queue what a provider takes only later is passed over, and soon is waited for."""
     deadline = time.monotonic() + 5 * SHORT_WAIT
     while True:
-        waits = paid.lane_waits() if queue == "api" else {}
+        waits = lanes.lane_waits() if queue == "api" else {}
         with unit_of_work() as session:
             blocked = [lane for lane, wait in waits.items() if wait > 0]
             leases = jobs.claim(session, queue, owner, settings().lease_seconds, blocked)

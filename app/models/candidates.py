@@ -133,7 +133,10 @@ class Verdict(SQLModel, table=True):
     ``stand_in``: no real model answered, so it never counts as VLM-R.
     """
 
-    __table_args__ = (UniqueConstraint("candidate_id", "judge", "version", "stand_in"), Index(None, "judge", "candidate_id"))
+    __table_args__ = (
+        UniqueConstraint("candidate_id", "judge", "version", "stand_in"),
+        Index(None, "judge", "stand_in", "candidate_id"),
+    )
 
     id: int | None = Field(default=None, primary_key=True)
     candidate_id: int = Field(foreign_key="candidate.id")

@@ -16,7 +16,6 @@ from app.catalog.judges import JUDGES
 from app.catalog.metrics import METRICS
 from app.catalog.quality import ACCEPT_RULE, REFINEMENT_RULE
 from app.catalog.vlms import VLMS
-from app.config import settings
 from app.db import insert_ignore
 from app.domain.aspects import ASPECTS, Aspect
 from app.domain.metric_filter import apply_filter
@@ -27,7 +26,7 @@ from app.jobs import NewItem
 from app.models import Candidate, CandidateSummary, Image, Refusal, Run, Score, Stage, Verdict, utcnow
 from app.services import filter_rules, prompts
 from app.services.options import taken_stages
-from app.services.recipes import Chain, generate_item, method_for
+from app.services.recipes import Chain, generate_item, method_for, stand_in_mark
 
 
 def candidate_made(session: Session, run_id: int, candidate: Candidate, payload: Mapping[str, Any]) -> None:
@@ -105,7 +104,7 @@ def judge_item(candidate_id: int, judge: str, evaluator: int, *, decides: bool) 
     provider = VLMS[spec.vlm].provider if spec.vlm else ""
     key = f"judge:{candidate_id}:{judge}"
     if provider:
-        key += f":{evaluator}" + (":stand-in" if settings().stand_in(provider) else "")
+        key += f":{evaluator}" + stand_in_mark(provider)
     return NewItem(
         "judge",
         key,

@@ -17,13 +17,21 @@ from app.models import ApiCall, CallState, utcnow
 
 @dataclass(frozen=True)
 class Standing:
-    """What is known of one request: its answered calls, oldest first, and what stands in the way of another."""
+    """What is known of one request: its answered calls, oldest first, and what stands in the way of another.
+
+    ``tries`` are its failed calls, ``missed`` those of them that a batch gave no answer to.
+    """
 
     answers: tuple[ApiCall, ...] = ()
     refusal: ApiCall | None = None
     under_way: ApiCall | None = None
     unknown: ApiCall | None = None
     tries: int = 0
+    missed: int = 0
+
+
+MISSED = "MISSED"
+"""The reason of a failed call that was in a batch which was over without an answer to it."""
 
 
 class LeaseLost(Exception):
@@ -32,6 +40,10 @@ class LeaseLost(Exception):
 
 class BudgetSpent(Exception):
     """A budget does not have the money for this call."""
+
+
+class Overtaken(Exception):
+    """Another run has asked the same in the meantime: look at what came of it, and send nothing."""
 
 
 def standing(session: Session, request_key: str) -> Standing:
@@ -49,6 +61,7 @@ def standing(session: Session, request_key: str) -> Standing:
         under_way=last(CallState.SENT),
         unknown=last(CallState.UNKNOWN),
         tries=sum(c.state == CallState.FAILED for c in fresh),
+        missed=sum(c.state == CallState.FAILED and c.reason == MISSED for c in fresh),
     )
 
 
@@ -60,24 +73,34 @@ def begin(
     model: str,
     purpose: str,
     micros: int,
-    request_key: str = "",
+    known: Standing,
     batch_job_id: int | None = None,
 ) -> int:
     """Record a call about to be sent and reserve its price. Returns its id.
 
-    Raises LeaseLost or BudgetSpent; the caller must then roll back and send nothing. Two calls of one request at once are
-    refused by the database.
+    ``known`` is what the decision to ask rests on. Raises LeaseLost, BudgetSpent or Overtaken; the caller must then roll
+    back and send nothing. Two calls of one request at once are refused by the database.
     """
     if not jobs.mark_paid(session, lease, under_way=True):
         raise LeaseLost
     if not accounts.reserve(session, provider, micros):
         raise BudgetSpent
     call = ApiCall(
-        provider=provider, model=model, purpose=purpose, request_key=request_key or lease.key, item_id=lease.id,
+        provider=provider, model=model, purpose=purpose, request_key=lease.key, item_id=lease.id,
         run_id=lease.run_id, batch_job_id=batch_job_id, reserved_micros=micros,
     )  # fmt: skip
     session.add(call)
     session.flush()
+    # Only now, since from here on nobody else can begin: whoever was faster has been committed, and is seen.
+    outcomes = (CallState.ANSWERED, CallState.REFUSED, CallState.UNKNOWN)
+    newer = select(col(ApiCall.id)).where(
+        col(ApiCall.request_key) == lease.key,
+        col(ApiCall.state).in_(outcomes),
+        col(ApiCall.retried_at).is_(None),
+        col(ApiCall.id).not_in([answer.id for answer in known.answers]),
+    )
+    if session.execute(newer.limit(1)).first() is not None:
+        raise Overtaken
     return call.id or 0
 
 

@@ -17,7 +17,7 @@ from app.models import Candidate, CandidateSummary, Image, Method, Refusal, Run,
 from app.services import estimate, prompts
 from app.services.options import PipelineOptions, check_options, images_of, taken_stages
 from app.services.prompts import PromptSet
-from app.services.recipes import Chain, Prompt, Setting, first_recipe, generate_item, recipe_hash
+from app.services.recipes import Chain, Prompt, Setting, first_recipe, generate_item, recipe_hash, stand_in_mark
 
 
 class NotConfirmed(Conflict):
@@ -177,7 +177,7 @@ class _Window:
         meta = self.texts["meta", image.category].version
         return NewItem(
             kind="prompt",
-            key=f"prompt:{image.id}:{vlm}:{meta}" + (":stand-in" if settings().stand_in(VLMS[vlm].provider) else ""),
+            key=f"prompt:{image.id}:{vlm}:{meta}" + stand_in_mark(VLMS[vlm].provider),
             queue="api",
             shape=vlm,
             lane=VLMS[vlm].provider,

@@ -11,6 +11,7 @@ from sqlmodel import Session, col, select
 from app import pacing
 from app.catalog.generators import GENERATORS, Strategy
 from app.catalog.providers import PROVIDERS
+from app.catalog.vlms import VLMS
 from app.config import settings
 from app.db import insert_ignore
 from app.domain.prompting import fit_prompt
@@ -70,11 +71,35 @@ def first_recipe(setting: Setting, category: str, prompt: Prompt = NO_PROMPT, ex
         recipe["prompt_cut"] = True
     if spec.provider and settings().stand_in(spec.provider):
         recipe["stand_in"] = True
+    elif setting.vlm and settings().stand_in(VLMS[setting.vlm].provider):
+        recipe["stand_in_prompt"] = True
     return recipe
 
 
 def recipe_hash(recipe: Mapping[str, Any]) -> str:
     return hashlib.sha256(json.dumps(recipe, sort_keys=True, ensure_ascii=False).encode()).hexdigest()
+
+
+_STAND_IN = ":stand-in"
+
+
+def stand_in_mark(provider: str) -> str:
+    """The end of the key of a question that a stand-in of ``provider`` will answer; empty where the provider itself will."""
+    return _STAND_IN if settings().stand_in(provider) else ""
+
+
+def of_stand_in(key: str) -> bool:
+    """Whether a question was planned for a stand-in: its answer is one's, whatever the settings have become since."""
+    return key.endswith(_STAND_IN)
+
+
+def other_party(stand_in: bool, provider: str) -> str:
+    """Why a request planned for a stand-in (or for the provider itself) must not be sent from here; empty: it may."""
+    if stand_in == settings().stand_in(provider):
+        return ""
+    title = PROVIDERS[provider].title
+    planned, here = (f"a stand-in of {title}", title) if stand_in else (title, f"a stand-in of {title}")
+    return f"This was planned for {planned}, and {here} would answer here. Start a new run."
 
 
 @dataclass(frozen=True)
@@ -139,7 +164,8 @@ def existing_candidate(session: Session, payload: Mapping[str, Any]) -> Candidat
 
 def method_for(session: Session, recipe: Mapping[str, Any]) -> Method:
     """The method row of a recipe, made on first use."""
-    generator, strategy, stand_in = recipe["generator"], recipe["strategy"], bool(recipe.get("stand_in"))
+    generator, strategy = recipe["generator"], recipe["strategy"]
+    stand_in = bool(recipe.get("stand_in") or recipe.get("stand_in_prompt"))
     where = (
         col(Method.generator) == generator,
         col(Method.strategy) == strategy,

@@ -196,7 +196,9 @@ def upgrade() -> None:
     with op.batch_alter_table("verdict", schema=None) as batch_op:
         batch_op.add_column(sa.Column("stand_in", sa.Boolean(), nullable=False, server_default=sa.false()))
         batch_op.drop_constraint(batch_op.f("uq_verdict_candidate_id_judge_version"), type_="unique")
-        batch_op.create_index(batch_op.f("ix_verdict_judge_candidate_id"), ["judge", "candidate_id"], unique=False)
+        batch_op.create_index(
+            batch_op.f("ix_verdict_judge_stand_in_candidate_id"), ["judge", "stand_in", "candidate_id"], unique=False
+        )
         batch_op.create_unique_constraint(
             batch_op.f("uq_verdict_candidate_id_judge_version_stand_in"), ["candidate_id", "judge", "version", "stand_in"]
         )
@@ -213,7 +215,7 @@ def downgrade() -> None:
 
     with op.batch_alter_table("verdict", schema=None) as batch_op:
         batch_op.drop_constraint(batch_op.f("uq_verdict_candidate_id_judge_version_stand_in"), type_="unique")
-        batch_op.drop_index(batch_op.f("ix_verdict_judge_candidate_id"))
+        batch_op.drop_index(batch_op.f("ix_verdict_judge_stand_in_candidate_id"))
         batch_op.create_unique_constraint(
             batch_op.f("uq_verdict_candidate_id_judge_version"), ["candidate_id", "judge", "version"]
         )

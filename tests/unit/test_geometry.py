@@ -1,7 +1,6 @@
 """What a model is shown and what comes back: if this fails, an HQ lies beside its LQ, or one odd reply stops a run."""
 
 import io
-from itertools import product
 
 import numpy as np
 import pytest
@@ -58,9 +57,6 @@ def arrived(data: bytes, wanted: Canvas, lq: Rgb) -> Arrived:
     return came
 
 
-# --- the canvas ---------------------------------------------------------------------------------------------------------
-
-
 @given(sides, sides, lists)
 def test_the_canvas_holds_the_whole_lq_in_its_middle(width: int, height: int, ratios: tuple[str, ...]) -> None:
     found = canvas(width, height, ratios)
@@ -71,8 +67,7 @@ def test_the_canvas_holds_the_whole_lq_in_its_middle(width: int, height: int, ra
     assert min(box.x, box.y) == 0, "only one side is extended"
     assert found.width >= width
     assert found.height >= height
-    assert found.padded == (min(found.width - width, found.height - height) == 0 and (box.width, box.height) != (
-        found.width, found.height))  # fmt: skip
+    assert found.padded == (found.width > width or found.height > height)
 
 
 @given(sides, sides, lists)
@@ -102,7 +97,7 @@ def test_a_model_that_takes_any_ratio_is_shown_the_lq_itself(width: int, height:
 
 def test_known_canvases() -> None:
     assert canvas(1024, 1023, ("1:1", "3:2")).padded is False
-    assert canvas(1000, 800, ("1:1", "2:3", "3:2")) == Canvas(1000, 1000, Box(0, 100, 1000, 800))
+    assert canvas(1000, 900, ("1:1", "2:3", "3:2")) == Canvas(1000, 1000, Box(0, 50, 1000, 900))
     assert canvas(1300, 1000, ("1:1", "2:3", "3:2")) == Canvas(1500, 1000, Box(100, 0, 1300, 1000))
     assert canvas(64, 640, ("1:1", "9:16")) == Canvas(360, 640, Box(148, 0, 64, 640))
 
@@ -123,10 +118,8 @@ def test_how_far_off_an_aspect_is() -> None:
     assert aspect_error(1264, 848, canvas(1536, 1024, ())) < 0.01
 
 
-# --- there and back -----------------------------------------------------------------------------------------------------
-
-
-@pytest.mark.parametrize(("size", "ratios"), product(SIZES, RATIOS))
+@pytest.mark.parametrize("ratios", RATIOS)
+@pytest.mark.parametrize("size", SIZES)
 def test_a_model_that_changes_nothing_gives_the_lq_back_pixel_for_pixel(
     size: tuple[int, int], ratios: tuple[str, ...]
 ) -> None:
@@ -251,12 +244,6 @@ def test_what_is_no_image_is_an_outcome_with_a_reason(data: bytes) -> None:
     assert isinstance(told, Unusable)
     assert told.reason == "NOT_AN_IMAGE"
     assert len(told.message) > len("What came is no image that can be read: ")
-
-
-def test_a_bomb_is_called_too_large() -> None:
-    told = receive(bomb(), WHOLE, LQ)
-    assert isinstance(told, Unusable)
-    assert "60000x60000" in told.message
 
 
 def turned(pixels: Rgb) -> bytes:

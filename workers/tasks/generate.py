@@ -141,8 +141,9 @@ class GenerateTask:
     def _ask(self, one: Loaded) -> Ask:
         spec = one.spec
         return Ask(
-            one.lease, spec.provider, spec.model, "generate", spec.price, image=True, standing=one.standing, hand_over="cpu"
-        )
+            one.lease, spec.provider, spec.model, "generate", spec.price, image=True, standing=one.standing,
+            stand_in=bool(one.lease.payload["recipe"].get("stand_in")), hand_over="cpu",
+        )  # fmt: skip
 
     def _send(self, one: Loaded, provider: Provider, reference: str, remote_id: str, accepted: Accepted) -> ImageAnswer:
         return provider.edit_image(image_request(one.image, one.lease.payload["recipe"], reference, remote_id), accepted)

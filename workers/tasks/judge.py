@@ -11,13 +11,12 @@ from sqlmodel import Session
 from app.catalog.judges import JUDGES, MOST_ASKS
 from app.catalog.quality import ACCEPT_RULE
 from app.catalog.vlms import VLMS
-from app.config import settings
 from app.domain.verdict import rule_decision
 from app.domain.verdict_reply import UnreadableReply, read_verdict
 from app.errors import NotFound
 from app.jobs import Lease
 from app.models import ApiCall, Candidate, Image, Verdict
-from app.services import flow, ledger, prompts
+from app.services import flow, ledger, prompts, recipes
 from app.services.ledger import Standing
 from app.services.prompts import InUse
 from app.storage import storage
@@ -98,7 +97,10 @@ class JudgeTask:
         if len(one.standing.answers) >= MOST_ASKS:
             return Failure(f"{title}'s replies were unreadable {MOST_ASKS} times, the last one: {why}", final=True)
         spec = VLMS[JUDGES[one.lease.payload["judge"]].vlm]
-        request = Ask(one.lease, spec.provider, spec.model, "judge", spec.judge_price, image=False, standing=one.standing)
+        request = Ask(
+            one.lease, spec.provider, spec.model, "judge", spec.judge_price, image=False, standing=one.standing,
+            stand_in=recipes.of_stand_in(one.lease.key),
+        )  # fmt: skip
 
         def send(provider: Provider, _reference: str, _remote: str, _accepted: Accepted) -> TextAnswer:
             lq = (storage().get(one.image.master_sha256), "image/png")
@@ -130,7 +132,7 @@ class JudgeTask:
             decision=read.decision,
             rule_decision=rule_decision(read.scores, ACCEPT_RULE),
             raw=text,
-            stand_in=settings().stand_in(VLMS[JUDGES[key].vlm].provider),
+            stand_in=recipes.of_stand_in(one.lease.key),
             seconds=seconds,
         )
 

@@ -6,11 +6,10 @@ from dataclasses import dataclass
 from sqlmodel import Session
 
 from app.catalog.vlms import VLMS
-from app.config import settings
 from app.domain.prompting import clean_reply
 from app.jobs import Lease
 from app.models import Image, WrittenPrompt
-from app.services import flow, ledger, planning, prompts
+from app.services import flow, ledger, planning, prompts, recipes
 from app.services.ledger import Standing
 from app.services.prompts import InUse
 from app.storage import storage
@@ -41,7 +40,7 @@ class PromptTask:
     def _load(self, session: Session, lease: Lease, texts: prompts.PromptSet) -> Loaded:
         image = session.get_one(Image, lease.payload["image_id"])
         vlm, version = lease.payload["vlm"], lease.payload["meta_version"]
-        found = prompts.written(session, [image.id], vlm, stand_in=settings().stand_in(VLMS[vlm].provider))
+        found = prompts.written(session, [image.id], vlm, stand_in=recipes.of_stand_in(lease.key))
         meta = prompts.version(session, "meta", image.category, version) or texts["meta", image.category]
         return Loaded(lease, image, meta, found.get((image.id or 0, version)), ledger.standing(session, lease.key))
 
@@ -51,7 +50,10 @@ class PromptTask:
 
     def _ask(self, one: Loaded) -> Answered | Refused | Outcome:
         spec = VLMS[one.lease.payload["vlm"]]
-        request = Ask(one.lease, spec.provider, spec.model, "prompt", spec.prompt_price, image=False, standing=one.standing)
+        request = Ask(
+            one.lease, spec.provider, spec.model, "prompt", spec.prompt_price, image=False, standing=one.standing,
+            stand_in=recipes.of_stand_in(one.lease.key),
+        )  # fmt: skip
 
         def send(provider: Provider, _reference: str, _remote: str, _accepted: Accepted) -> TextAnswer:
             image = (storage().get(one.image.master_sha256), "image/png")
@@ -68,8 +70,7 @@ class PromptTask:
             self._nothing_comes(session, lease, f"{VLMS[vlm].title} would not write a prompt: {outcome.message}")
             return
         if isinstance(outcome, Answered):
-            stand_in = settings().stand_in(VLMS[vlm].provider)
-            text = clean_reply(outcome.text)
+            text, stand_in = clean_reply(outcome.text), recipes.of_stand_in(lease.key)
             outcome = prompts.store_written(session, image_id, vlm, version, text, outcome.call_id, stand_in=stand_in)
         planning.prompt_written(session, lease.run_id, image_id, outcome, lease.payload["then"])
 
