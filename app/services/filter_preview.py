@@ -31,11 +31,13 @@ class Sample:
     """Improvements of HQ over LQ, positive is better, of chosen candidates that have one: a column per metric.
 
     ``total`` is how many such candidates the category has; ``ids`` are those that are here, in ascending order.
+    ``stand_in``: a stand-in for a provider made them, since nothing else has made any.
     """
 
     total: int
     ids: Sequence[int]
     gains: Mapping[str, Sequence[float | None]]
+    stand_in: bool = False
 
 
 @dataclass(frozen=True)
@@ -98,14 +100,20 @@ def categories_with_candidates(session: Session) -> list[str]:
 def sample(session: Session, category: str, cap: int = SAMPLE_CAP) -> Sample:
     """The improvements of ``category``'s chosen candidates, in one statement; at most ``cap`` of them.
 
-    What a stand-in for a provider made is left out: thresholds are not to be fitted to it.
+    What a stand-in for a provider made is left out, since thresholds are not to be fitted to it, unless there is nothing
+    else: then it is there to try the page with.
     """
-    rows = session.execute(_sampled(category, cap)).all()
+    stand_in = False
+    rows = session.execute(_sampled(category, cap, stand_in=False)).all()
+    if not rows:
+        rows = session.execute(_sampled(category, cap, stand_in=True)).all()
+        stand_in = bool(rows)
     columns = list(zip(*rows, strict=True)) or [()] * (2 + len(FILTER_METRICS))
-    return Sample(rows[0][1] if rows else 0, columns[0], dict(zip(FILTER_METRICS, columns[2:], strict=True)))
+    gains = dict(zip(FILTER_METRICS, columns[2:], strict=True))
+    return Sample(rows[0][1] if rows else 0, columns[0], gains, stand_in)
 
 
-def _sampled(category: str, cap: int) -> Select[tuple[int, int]]:
+def _sampled(category: str, cap: int, *, stand_in: bool) -> Select[tuple[int, int]]:
     summary = CandidateSummary
     numbered = (
         select(
@@ -116,7 +124,7 @@ def _sampled(category: str, cap: int) -> Select[tuple[int, int]]:
         .where(
             col(summary.category) == category,
             col(summary.chosen).is_(True),
-            col(summary.method_id).not_in(select(col(Method.id)).where(col(Method.stand_in).is_(True))),
+            col(summary.method_id).in_(select(col(Method.id)).where(col(Method.stand_in).is_(stand_in))),
             or_(*(_gain(key).is_not(None) for key in FILTER_METRICS)),
         )
         .subquery()

@@ -1,5 +1,6 @@
 """Whether an HQ shows its LQ's scene in its place: if this fails, moved pairs pass unseen or good ones are doubted."""
 
+from collections.abc import Callable
 from itertools import combinations, product
 
 import numpy as np
@@ -15,7 +16,7 @@ from app.services.ingest import THUMBNAIL_SIDE
 Rgb = NDArray[np.uint8]
 NAMES = ("astronaut", "coffee", "chelsea", "rocket")
 MARGIN = 48
-LIGHTS = {
+LIGHTS: dict[str, Callable[[NDArray[np.float64]], NDArray[np.float64]]] = {
     "darker": lambda x: 0.35 * x,
     "brighter": lambda x: 0.6 * x + 0.4,
     "flatter": lambda x: 0.3 * x + 0.35,
@@ -39,7 +40,8 @@ def thumbnail(pixels: Rgb) -> Rgb:
 
 
 def relit(pixels: Rgb, light: str) -> Rgb:
-    return (np.clip(LIGHTS[light](pixels / 255), 0, 1) * 255).round().astype(np.uint8)
+    lit: Rgb = (np.clip(LIGHTS[light](pixels / 255), 0, 1) * 255).round().astype(np.uint8)
+    return lit
 
 
 def moved(name: str, width: int, height: int, x: int, y: int) -> tuple[Rgb, Rgb]:

@@ -1,4 +1,4 @@
-"""What follows a paid call that gave no answer: if this fails, money is spent twice, or a provider in trouble is hammered."""
+"""What follows a paid call that gave no answer: if it fails, money is spent twice, or a provider in trouble is hammered."""
 
 import random
 

@@ -101,6 +101,7 @@ class FilterPage:
     part: ExamplesPart
     categories: tuple[tuple[str, str, bool], ...]
     total: int
+    stand_in: bool
     metrics: tuple[MetricPart, ...]
     min_passing: int
     now_passing: int
@@ -119,6 +120,7 @@ def index(request: Request, viewer: AnyViewer, session: Reader, category: str = 
         part=_examples(session, category, found, proposed, in_force, history),
         categories=tuple((key, c.title, key in filled) for key, c in CATEGORIES.items()),
         total=found.total,
+        stand_in=found.stand_in,
         metrics=tuple(_metric(key, found, proposed, in_force) for key in FILTER_METRICS),
         min_passing=proposed.min_passing,
         now_passing=in_force.min_passing,
@@ -264,6 +266,7 @@ def _example_page() -> FilterPage:
         part=_part("rain", new, old, 3, filter_preview.compare(found, new, old), Examples((pair,), (pair,))),
         categories=tuple((key, c.title, key == "rain") for key, c in CATEGORIES.items()),
         total=found.total,
+        stand_in=found.stand_in,
         metrics=tuple(_metric(key, found, new, old) for key in FILTER_METRICS),
         min_passing=2,
         now_passing=1,
@@ -275,7 +278,7 @@ def _empty_page() -> FilterPage:
     rule, found = filter_rule("rain"), Sample(0, (), dict.fromkeys(FILTER_METRICS, ()))
     part = _part("rain", rule, rule, 0, filter_preview.compare(found, rule, rule), Examples())
     metrics = tuple(_metric(key, found, rule, rule) for key in FILTER_METRICS)
-    return FilterPage(part, (("rain", "Rain", False),), 0, metrics, 1, 1, _history_rows("rain", []))
+    return FilterPage(part, (("rain", "Rain", False),), 0, False, metrics, 1, 1, _history_rows("rain", []))
 
 
 EXAMPLES = {

@@ -153,6 +153,7 @@ def _wanted(a: str, b: str, category: str, cell: str, judges: tuple[Judged, ...]
         raise GgtError(f"There is no cell {cell[:40]!r}. Choose one of: {', '.join(filter(None, get_args(Cell)))}.")
     usual = [Rater(j.judge, stand_in=j.stand_in).key for j in judges if not j.stand_in]
     usual += ["people"] if reviewed else []
+    usual += [Rater(j.judge, stand_in=True).key for j in judges if j.stand_in]
     usual += [Rater(j.judge, rule=True, stand_in=j.stand_in).key for j in judges]
     first = a or next((key for key in usual if key != b), "people")
     second = b or next((key for key in usual if key != first), "people")
@@ -229,7 +230,7 @@ def _hint(judges: tuple[Judged, ...], reviewed: int, first: Rater, second: Rater
         return ""
     if len(real) == 1 and not reviewed:
         return "Only one judge has judged anything; judge the same candidates with another from Images → Judge again."
-    if not real:
+    if not judges:
         return "No judge's verdicts are there yet, only people's. Judge the reviewed candidates from Images → Judge again."
     return (
         f"{first.title} and {second.title} have judged no candidate in common here. "
