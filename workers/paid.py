@@ -35,8 +35,7 @@ log = logging.getLogger("ggt.worker")
 
 LIMITS_SECONDS = 3.0
 """How long limits and pauses set by an admin may go unnoticed."""
-SHORT_WAIT, TURNS = 1.0, 3
-BUDGET_PAUSE = 15.0
+SHORT_WAIT, TURNS, BUDGET_PAUSE = 1.0, 3, 15.0
 RANDOM = random.Random()  # noqa: S311
 ARRIVED = 3
 """Priority of items whose answer is there: what was paid for is taken in before anything new is made."""
@@ -154,7 +153,7 @@ def ask(request: Ask, perform: Perform) -> Answered | Refused | Outcome:
     limit = limits()[request.provider]
     if limit.paused and not (resumed and limit.spent_out):
         return Postponed(BUDGET_PAUSE, limit.paused)
-    ticket = _turn(request, limit)
+    ticket = _turn(request, limit, image=request.image and resumed is None)
     if isinstance(ticket, float):
         return Postponed(ticket, "Waiting for the provider's turn.")
     healthy: bool | None = None
@@ -179,12 +178,12 @@ def _waits_for(request: Ask, call: ApiCall) -> Outcome | None:
     return Unresolved("What came of an earlier call for this could not be recorded; retry it to ask again.")
 
 
-def _turn(request: Ask, limit: Limits) -> pacing.Ticket | float:
+def _turn(request: Ask, limit: Limits, *, image: bool) -> pacing.Ticket | float:
     """Leave to send, after waiting for it a little where it comes soon; or the seconds to come back after."""
     lifetime = access(request.provider).timeout + 60
     wait = 0.0
     for _ in range(TURNS):
-        got = pacing.acquire(request.provider, limit, image=request.image, lifetime=lifetime)
+        got = pacing.acquire(request.provider, limit, image=image, lifetime=lifetime)
         if isinstance(got, pacing.Ticket):
             return got
         wait = got

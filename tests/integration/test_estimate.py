@@ -1,11 +1,12 @@
 """What a run will cost is told before it starts: people agree to this figure, so it may neither shrink nor surprise."""
 
 import pytest
+from sqlalchemy import insert, select
 from sqlmodel import Session
 
 from app import accounts
 from app.catalog.quality import MAX_ATTEMPTS
-from app.db import insert_ignore, reading, unit_of_work
+from app.db import reading, unit_of_work
 from app.models import Image, Stage
 from app.services.estimate import Estimate, dollars, estimate
 from app.services.options import PipelineOptions
@@ -23,11 +24,17 @@ WRITING, JUDGING = 15_000, 18_000
 
 
 def add(session: Session, count: int, stage: Stage = Stage.COLLECTED, category: str = "rain") -> None:
-    """``count`` rows of images that share one master."""
-    row = factories.make_image(session, stage, category).model_dump(exclude={"id"})
-    for start in range(1, count, 1000):
-        rows = [{**row, "box_x": number} for number in range(start, min(start + 1000, count))]
-        insert_ignore(session, Image, rows)
+    """``count`` images that share one master. The database copies rows by itself: 120,000 through Python take minutes."""
+    file_id = factories.make_image(session, stage, category).source_file_id
+    rows = Image.__table__  # type: ignore[attr-defined]
+    names = [column.name for column in rows.columns if column.name != "id"]
+    there = 1
+    while there < count:
+        step = min(there, count - there)
+        copied = [rows.c.box_x + there if name == "box_x" else rows.c[name] for name in names]
+        query = select(*copied).where(rows.c.source_file_id == file_id, rows.c.box_x < step)
+        session.execute(insert(rows).from_select(names, query))
+        there += step
 
 
 def images(count: int, stage: Stage = Stage.COLLECTED, category: str = "rain") -> None:
@@ -46,7 +53,6 @@ def calls(told: Estimate) -> dict[str, tuple[int, int]]:
     return {line.what: (line.calls, line.each_micros) for line in told.lines}
 
 
-@pytest.mark.timeout(180)
 def test_the_whole_collection_is_priced_in_four_statements() -> None:
     images(100_000)
     images(20_000, category="haze")
