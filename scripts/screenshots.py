@@ -37,15 +37,15 @@ DESKTOP, PHONE = (1366, 768), (390, 844)
 LARGEST_BYTES = 240_000
 SHOWABLE = ("public domain", "CC0-1.0", "CC-BY-2.0", "no known copyright restrictions")
 """Licences under which a photograph may stand in this repository's pictures; the rest of the demo set stays out."""
-PREFERRED = ("haze", "low_light", "old_photo", "rain", "general_mixed", "snow")
-"""Categories in the order in which the review page is asked for a pair."""
+PREFERRED = ("low_light", "old_photo")
+"""Categories in the order in which the review page is asked for a pair: those of the local methods, for the README."""
 
 
-LOCAL = "category=haze&category=old_photo"
+LOCAL = "category=low_light&category=old_photo"
 """What the local methods make candidates of. The rest of the photographs goes to stand-ins, in two runs:"""
 ADAPTIVE = "category=general_mixed&method=nano-banana-2&strategy=vlm-gemini&judge=gemini-3.1-pro&compare=0"
 SETTINGS = (
-    "category=rain&category=low_light&method=gpt-image-2&strategy=fix-nc&judge=gemini-3.1-pro&compare=0"
+    "category=rain&category=haze&method=gpt-image-2&strategy=fix-nc&judge=gemini-3.1-pro&compare=0"
     "&also=nano-banana-pro/fix&also=seedream-5.0/fix&also=kling-image-o1/fix-nc"
 )
 
@@ -282,32 +282,37 @@ def scrolled(path: str, selector: str) -> Callable[[Page, str], None]:
     def show(page: Page, base: str) -> None:
         page.goto(base + path)
         settle(page)
-        page.locator(selector).first.evaluate("e => e.scrollIntoView({block: 'start'})")
-        page.mouse.wheel(0, -70)
+        page.locator(selector).evaluate("e => { e.style.scrollMarginTop = '60px'; e.scrollIntoView({block: 'start'}); }")
         settle(page)
 
     return show
 
 
-def most_attempts(page: Page, base: str, category: str) -> int:
-    """The image of a category whose chain has the most attempts."""
-    listed = page.request.get(f"{base}/api/v1/images?category={category}").json()["items"]
-    return int(max(listed, key=lambda image: attempts(page, base, image["id"]))["id"])
+def most_attempts(page: Page, base: str, method: str) -> tuple[int, int]:
+    """The image whose chain by ``method`` has most attempts, or else most verdicts; and the last attempt's candidate."""
+    found = []
+    for image in page.request.get(f"{base}/api/v1/images").json()["items"]:
+        for chain in page.request.get(f"{base}/api/v1/images/{image['id']}").json()["chains"]:
+            made = chain["attempts"]
+            if chain["name"].startswith(method) and made:
+                last = max(made, key=lambda attempt: attempt["attempt"])
+                rank = (len(made), sum(len(attempt["verdicts"]) for attempt in made))
+                found.append((*rank, image["id"], last["candidate"]["id"]))
+    if not found:
+        raise SystemExit(f"No image has a candidate of {method}.")
+    *_, image_id, candidate_id = max(found)
+    return int(image_id), int(candidate_id)
 
 
-def attempts(page: Page, base: str, image_id: int) -> int:
-    """How many attempts the longest chain of an image has."""
-    chains = page.request.get(f"{base}/api/v1/images/{image_id}").json()["chains"]
-    return max((len(chain["attempts"]) for chain in chains), default=0)
+def attempt(page: Page, base: str) -> None:
+    """The last attempt of the longest chain: its prompt carries what the judge found wrong."""
+    image_id, candidate_id = most_attempts(page, base, "gpt-image-2")
+    scrolled(f"/images/{image_id}", f"#candidate-{candidate_id}")(page, base)
 
 
-def written(selector: str) -> Callable[[Page, str], None]:
-    """An image whose prompt was written for it, from an element on."""
-
-    def show(page: Page, base: str) -> None:
-        scrolled(f"/images/{most_attempts(page, base, 'general_mixed')}", selector)(page, base)
-
-    return show
+def written(page: Page, base: str) -> None:
+    """The prompts that were written for an image."""
+    scrolled(f"/images/{most_attempts(page, base, 'nano-banana-2')[0]}", "#prompts")(page, base)
 
 
 def shots(runs: dict[str, int]) -> dict[str, Callable[[Page, str], None]]:
@@ -326,8 +331,8 @@ def shots(runs: dict[str, int]) -> dict[str, Callable[[Page, str], None]]:
         "run-paid": at(f"/runs/{runs['settings']}"),
         "prompts": at("/prompts"),
         "prompt": at("/prompts/meta/haze"),
-        "image-prompt": written("#prompts"),
-        "image-mfm": written("[id^=candidate-]"),
+        "image-prompt": written,
+        "image-mfm": attempt,
         "filter": at("/filter?category=old_photo"),
         "judges": at("/judges?a=stand-in:gemini-3.1-pro&b=stand-in:gpt-5.4-pro"),
         "regenerate": at("/images/regenerate?category=rain"),

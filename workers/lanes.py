@@ -4,6 +4,7 @@ import time
 
 from app import pacing
 from app.config import settings
+from app.services.recipes import CUDA
 from workers import paid
 
 LANES_SECONDS = 0.1
@@ -21,6 +22,11 @@ def lane_waits() -> dict[str, float]:
         waits = _look_at_lanes()
         _lanes = (time.monotonic(), waits)
     return waits
+
+
+def without_gpu() -> dict[str, float]:
+    """What a worker that scores on the CPU leaves alone: open models of 50 GB and more, which wait for one with a GPU."""
+    return {CUDA: float("inf")} if settings().device == "cpu" else {}
 
 
 def _look_at_lanes() -> dict[str, float]:

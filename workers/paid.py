@@ -259,7 +259,8 @@ def _send(
 def _failed(request: Ask, call_id: int, failed: CallFailed, limit: Limits) -> tuple[Refused | Outcome, bool | None]:
     """Record a call that gave no answer, and decide what follows."""
     tries = request.standing.tries + 1
-    following = what_next(failed.trouble, tries, failed.retry_after, limit.on_lost, RANDOM)
+    counted = tries + (request.standing.lost if failed.trouble == Trouble.LOST else 0)
+    following = what_next(failed.trouble, counted, failed.retry_after, limit.on_lost, RANDOM)
     states = {"refused": CallState.REFUSED, "unknown": CallState.UNKNOWN}
     lost = failed.trouble == Trouble.LOST
     state = CallState.UNKNOWN if lost else states.get(following.step, CallState.FAILED)

@@ -76,7 +76,7 @@ def _claim(queue: str, owner: str) -> list[Lease]:
     """The next batch. On the api queue what a provider takes only later is passed over, and soon is waited for."""
     deadline = time.monotonic() + 5 * SHORT_WAIT
     while True:
-        waits = lanes.lane_waits() if queue == "api" else {}
+        waits = lanes.lane_waits() if queue == "api" else lanes.without_gpu() if queue == "gpu" else {}
         with unit_of_work() as session:
             blocked = [lane for lane, wait in waits.items() if wait > 0]
             leases = jobs.claim(session, queue, owner, settings().lease_seconds, blocked)

@@ -76,6 +76,11 @@ def export_pairs(
     return Exported(pairs, reused, folder)
 
 
+EXTENSIONS = {"image/png": ".png", "image/jpeg": ".jpg", "image/webp": ".webp", "image/tiff": ".tif", "image/bmp": ".bmp"}
+"""Names say what a file is: an HQ is exported as its provider made it, which may be a JPEG."""
+VERDICT_FIELDS = {"judge", "version", "stand_in", "scores", "reasons", "decision", "rule_decision"}
+
+
 def _place(sha256: str, target: Path) -> int:
     """Write one stored file. Returns 1 when it is there already: an earlier decision may have left another one."""
     if target.exists() and hashlib.sha256(target.read_bytes()).hexdigest() == sha256:
@@ -142,7 +147,8 @@ def _describe(session: Session, window: Sequence[tuple[Pair, Image]]) -> Iterato
     scores = session.exec(select(Score).where(col(Score.pixel_sha256).in_(pixels))).all()
     for pair, image in window:
         candidate = candidates[pair.candidate_id]
-        name = f"{image.category}_{image.id:07d}.png"
+        name = f"{image.category}_{image.id:07d}"
+        gt = f"gt/{name}{EXTENSIONS[candidate.media_type]}"
         source, file, review = sources[image.source_id], files[image.source_file_id], reviews[pair.review_id]
         chain = [candidate]
         while chain[0].parent_id is not None:
@@ -153,8 +159,12 @@ def _describe(session: Session, window: Sequence[tuple[Pair, Image]]) -> Iterato
             "width": image.width,
             "height": image.height,
             "undersized": image.undersized,
-            "lq": {"file": f"lq/{name}", "sha256": image.master_sha256, "pixels": image.pixel_sha256},
-            "gt": {"file": f"gt/{name}", "sha256": candidate.file_sha256, "pixels": candidate.pixel_sha256},
+            "lq": {"file": f"lq/{name}.png", "sha256": image.master_sha256, "pixels": image.pixel_sha256},
+            "gt": {
+                "file": gt,
+                "sha256": candidate.file_sha256,
+                "pixels": candidate.pixel_sha256,
+            },
             "source": source.model_dump(include={"name", "kind", "licence", "author", "url", "note"}),
             "original": {
                 **file.model_dump(include={"name", "size", "format", "width", "height", "notes", "exif"}),
@@ -168,11 +178,7 @@ def _describe(session: Session, window: Sequence[tuple[Pair, Image]]) -> Iterato
                     "recipe": c.recipe,
                     "sample": c.sample,
                     "created_at": c.created_at.isoformat(),
-                    "verdicts": [
-                        v.model_dump(include={"judge", "version", "scores", "reasons", "decision", "rule_decision"})
-                        for v in verdicts
-                        if v.candidate_id == c.id
-                    ],
+                    "verdicts": [v.model_dump(include=VERDICT_FIELDS) for v in verdicts if v.candidate_id == c.id],
                 }
                 for c in chain
             ],

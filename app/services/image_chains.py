@@ -144,7 +144,7 @@ class RefusalRow:
 
 @dataclass(frozen=True)
 class MethodChain:
-    """What one method made of the image, oldest first. ``chosen``: its chain is the one that may reach review.
+    """What one method made of the image, oldest first. ``chosen``: it made the candidate that stands for the image.
 
     ``strategy`` is the prompt strategy's title, or empty. ``stand_in``: made by a local server of ours, not by an MFM.
     """
@@ -187,7 +187,7 @@ def chains(
     for refusal, method in refused:
         methods[method.name] = method
         refusals.setdefault(method.name, []).append(_refusal_row(refusal))
-    found = [_chain(m, attempts.get(name, ()), refusals.get(name, ())) for name, m in methods.items()]
+    found = [_chain(image, m, attempts.get(name, ()), refusals.get(name, ())) for name, m in methods.items()]
     return tuple(sorted(found, key=lambda chain: (not chain.chosen, chain.name)))
 
 
@@ -212,12 +212,13 @@ def _refusal_row(refusal: Refusal) -> RefusalRow:
     )  # fmt: skip
 
 
-def _chain(method: Method, attempts: Sequence[Attempt], refusals: Sequence[RefusalRow]) -> MethodChain:
+def _chain(image: Image, method: Method, attempts: Sequence[Attempt], refusals: Sequence[RefusalRow]) -> MethodChain:
     known = GENERATORS.get(method.generator)
     strategies: Mapping[str, str] = {str(key): title for key, title in STRATEGIES.items()}
     return MethodChain(
         method.name, known.title if known else method.name, bool(known and known.local),
-        any(a.summary.chosen for a in attempts), tuple(attempts), strategies.get(method.strategy, ""), method.stand_in,
+        any(a.candidate.id == image.current_candidate_id for a in attempts), tuple(attempts),
+        strategies.get(method.strategy, ""), method.stand_in,
         tuple(refusals),
     )  # fmt: skip
 

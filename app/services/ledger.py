@@ -27,6 +27,7 @@ class Standing:
     under_way: ApiCall | None = None
     unknown: ApiCall | None = None
     tries: int = 0
+    lost: int = 0
     missed: int = 0
 
 
@@ -47,7 +48,8 @@ class Overtaken(Exception):
 
 
 def standing(session: Session, request_key: str) -> Standing:
-    """What is known of a request. ``tries`` counts its failed calls since a person last asked to retry."""
+    """What is known of a request. ``tries`` counts its failed calls since a person last asked to retry, ``lost`` all
+    that were ever lost."""
     calls = session.execute(select(ApiCall).where(col(ApiCall.request_key) == request_key).order_by(col(ApiCall.id)))
     rows = calls.scalars().all()
     fresh = [c for c in rows if c.retried_at is None]
@@ -61,6 +63,7 @@ def standing(session: Session, request_key: str) -> Standing:
         under_way=last(CallState.SENT),
         unknown=last(CallState.UNKNOWN),
         tries=sum(c.state == CallState.FAILED for c in fresh),
+        lost=sum(c.state == CallState.UNKNOWN for c in rows),
         missed=sum(c.state == CallState.FAILED and c.reason == MISSED for c in fresh),
     )
 

@@ -19,6 +19,9 @@ from app.errors import GgtError
 from app.jobs import NewItem
 from app.models import Candidate, Image, Method
 
+CUDA = "cuda"
+"""The lane of open models: only a worker that has a GPU claims from it, however long that takes to appear."""
+
 
 @dataclass(frozen=True)
 class Setting:
@@ -138,7 +141,7 @@ def generate_item(
         key=f"generate:{image.id}:{generator}:{digest[:16]}:{sample}",
         queue=spec.queue,
         shape=generator,
-        lane=pacing.image_lane(spec.provider) if spec.provider else "",
+        lane=pacing.image_lane(spec.provider) if spec.provider else CUDA if spec.model else "",
         priority=(20 if chain.chosen else 200) + size_rank,
         payload={
             "image_id": image.id, "recipe": dict(recipe), "recipe_hash": digest, "sample": sample,
