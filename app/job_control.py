@@ -202,7 +202,12 @@ def calls_lost(session: Session, item_ids: Sequence[int]) -> None:
             col(ApiCall.state) == CallState.SENT,
             col(ApiCall.batch_job_id).is_(None),  # its job has a collector
         )
-        .values(state=CallState.UNKNOWN, finished_at=utcnow(), error="The worker died while this call was under way.")
+        .values(
+            state=CallState.UNKNOWN,
+            cost_micros=col(ApiCall.reserved_micros),
+            finished_at=utcnow(),
+            error="The worker died while this call was under way.",
+        )
         .returning(col(ApiCall.provider), col(ApiCall.run_id), col(ApiCall.reserved_micros))
     ).all()
     for provider, run_id, reserved in lost:

@@ -77,6 +77,7 @@ def receive(data: bytes, wanted: Canvas, lq_small: Rgb) -> Arrived | Unusable:
         "shift": list(found.shift),
         "likeness": round(found.likeness, 3),
     }
-    if resized or wanted.padded:
+    # Turned, 16-bit, CMYK, transparent: what every reader does not show alike is kept as the pixels that are scored.
+    if resized or wanted.padded or came.notes:
         return Arrived(pixels, "image/png", encode_png(pixels), checks)
     return Arrived(pixels, f"image/{came.format.lower()}", None, checks)

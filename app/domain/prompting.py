@@ -18,10 +18,11 @@ def fit_prompt(text: str, limit: int | None, appended: tuple[str, ...] = ()) -> 
     whole = f"{text} {tail}".strip()
     if limit is None or len(whole) <= limit:
         return whole, False
-    room = limit - len(tail) - (1 if tail else 0)
-    if room <= 0:
+    if len(tail) > limit:
         raise ValueError(f"the instructions have {len(tail)} characters, the model takes {limit}")
-    kept = ""
+    room, kept = limit - len(tail) - (1 if tail else 0), ""
+    if room <= 0:
+        return tail, True
     for sentence in _SENTENCE_END.split(text):
         longer = f"{kept} {sentence}".strip()
         if len(longer) > room:
@@ -45,7 +46,11 @@ def clean_reply(reply: str) -> str:
     text = reply.strip()
     fenced = re.fullmatch(r"```[a-zA-Z]*\n(.*?)\n?```", text, re.DOTALL)
     text = fenced.group(1).strip() if fenced else text
-    text = re.sub(r"^(?:restoration |english )*prompt\s*:\s*", "", text, flags=re.IGNORECASE)
-    if len(text) > 1 and (text[0], text[-1]) in (('"', '"'), ("“", "”"), ("'", "'")):
+    text = _LABEL.sub("", text)
+    if len(text) > 1 and (text[0], text[-1]) in _QUOTES and not {text[0], text[-1]} & set(text[1:-1]):
         text = text[1:-1].strip()
-    return text
+    return _LABEL.sub("", text)
+
+
+_LABEL = re.compile(r"^(?:restoration |english )*prompt\s*:\s*", re.IGNORECASE)
+_QUOTES = (('"', '"'), ("“", "”"))

@@ -34,6 +34,7 @@ def structure(pixels: Rgb) -> NDArray[np.float64]:
     """What of an image stays when its light changes: 48x48 luminance, each place against its neighbourhood. Flat is 0."""
     grey = _grey(pixels, _COARSE)
     local = grey - _blurred(grey)
+    local[np.abs(local) < 1e-6] = 0.0  # what the running sums round to where nothing is
     spread = np.sqrt(_blurred(local**2)) + 2.0
     return np.asarray(local / spread)
 

@@ -6,6 +6,7 @@ from typing import Any
 import numpy as np
 import pyvips
 from numpy.typing import NDArray
+from PIL import Image
 
 from app.domain.patching import Box, Plan
 
@@ -44,7 +45,12 @@ def cut(pixels: NDArray[np.uint8], plan: Plan) -> Iterator[tuple[Box, NDArray[np
 
 
 def resize(pixels: NDArray[np.uint8], width: int, height: int) -> NDArray[np.uint8]:
-    """The array at exactly ``width`` x ``height``, by Lanczos resampling of the sRGB values."""
+    """The array at exactly ``width`` x ``height``, by Lanczos resampling of the sRGB values.
+
+    Where a side grows Pillow does it: libvips' thumbnail then moves the picture by half a pixel.
+    """
+    if width > pixels.shape[1] or height > pixels.shape[0]:
+        return np.asarray(Image.fromarray(pixels).resize((width, height), Image.Resampling.LANCZOS))
     image = as_vips(pixels).thumbnail_image(width, height=height, size="force")
     return np.frombuffer(image.write_to_memory(), np.uint8).reshape(height, width, 3)
 

@@ -21,13 +21,17 @@ from app.services.recipes import Setting
 
 @dataclass(frozen=True)
 class Line:
-    """One kind of call of a run. Money is in millionths of a US dollar; ``half_price`` is what it costs as a batch."""
+    """One kind of call of a run. Money is in millionths of a US dollar; ``half_price`` is what it costs as a batch.
+
+    ``once``: it is made once for an image, however many attempts follow.
+    """
 
     what: str
     provider: str
     calls: int
     each_micros: int
     batch: bool
+    once: bool = False
 
     @property
     def micros(self) -> int:
@@ -98,11 +102,12 @@ def estimate(session: Session, options: PipelineOptions) -> Estimate:
         for setting in options.compared(category):
             made[setting, False] += number
     lines = _lines(made, options, prices)
-    attempts = sum(line.half_price if options.batch else line.micros for line in _lines(
-        Counter({key: number * (MAX_ATTEMPTS if key[1] else 1) for key, number in made.items()}), options, prices
-    ))  # fmt: skip
+    worst = Counter({key: number * (MAX_ATTEMPTS if key[1] else 1) for key, number in made.items()})
+    # A refinement appends to the prompt that is there (Fig. C.2), so however many attempts, each is written once.
+    repeated = [line for line in _lines(worst, options, prices) if not line.once] + [line for line in lines if line.once]
+    most = sum(line.half_price if options.batch else line.micros for line in repeated)
     local = any(settings().stand_in(line.provider) for line in lines)
-    return Estimate(images, tuple(lines), attempts, options.batch, local)
+    return Estimate(images, tuple(lines), most, options.batch, local)
 
 
 def _lines(made: Counter[tuple[Setting, bool]], options: PipelineOptions, prices: dict[str, dict[str, float]]) -> list[Line]:
@@ -121,7 +126,9 @@ def _lines(made: Counter[tuple[Setting, bool]], options: PipelineOptions, prices
             lines.append(Line(name, spec.provider, number, round(each * MICROS), PROVIDERS[spec.provider].batch))
     for vlm, number in written.items():
         each = prices.get(VLMS[vlm].provider, {}).get(VLMS[vlm].model, VLMS[vlm].prompt_price.call)
-        lines.append(Line(f"Prompts by {VLMS[vlm].title}", VLMS[vlm].provider, number, round(each * MICROS), False))
+        lines.append(
+            Line(f"Prompts by {VLMS[vlm].title}", VLMS[vlm].provider, number, round(each * MICROS), False, once=True)
+        )
     judge = JUDGES.get(options.judge)
     if judge and judge.vlm and judged:
         vlm_spec = VLMS[judge.vlm]

@@ -198,7 +198,6 @@ def test_the_most_it_can_cost_counts_every_attempt_of_chosen_candidates_alone() 
     assert told.most_micros >= told.micros
 
 
-@pytest.mark.xfail(strict=True, reason="prompts are counted once per attempt")
 def test_the_most_it_can_cost_has_each_prompt_written_once() -> None:
     """A refinement appends to the prompt that is there (Fig. C.2): nothing is written anew."""
     images(2)

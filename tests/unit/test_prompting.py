@@ -177,13 +177,11 @@ def test_what_belongs_to_the_prompt_is_left_alone(reply: str) -> None:
 
 
 @pytest.mark.parametrize("reply", ['"STOP" stays, and so does "OPEN"', "'Tis dusk: keep the lamps'"])
-@pytest.mark.xfail(strict=True, reason="the first and the last quotation mark are taken for a pair")
 def test_quotation_marks_that_are_no_pair_are_left_alone(reply: str) -> None:
     """Half a quotation asks the model to paint another sign."""
     assert clean_reply(reply) == reply
 
 
-@pytest.mark.xfail(strict=True, reason="a label is looked for before the quotation marks around it are gone")
 def test_a_label_within_quotation_marks_is_taken_off() -> None:
     assert clean_reply(f'"Prompt: {WANTED}"') == WANTED
 
