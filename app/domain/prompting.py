@@ -47,10 +47,10 @@ def clean_reply(reply: str) -> str:
     fenced = re.fullmatch(r"```[a-zA-Z]*\n(.*?)\n?```", text, re.DOTALL)
     text = fenced.group(1).strip() if fenced else text
     text = _LABEL.sub("", text)
-    if len(text) > 2 and (text[0], text[-1]) in _QUOTES and not {text[0], text[-1]} & set(text[1:-1]):
-        # A single one may be an apostrophe: around a prompt it closes behind the end of a sentence.
-        if text[0] != "'" or text[-2] in ".!?":
-            text = text[1:-1].strip()
+    quoted = len(text) > 2 and (text[0], text[-1]) in _QUOTES and not {text[0], text[-1]} & set(text[1:-1])
+    # A single one may be an apostrophe: around a prompt it closes behind the end of a sentence.
+    if quoted and (text[0] != "'" or text[-2] in ".!?"):
+        text = text[1:-1].strip()
     return _LABEL.sub("", text)
 
 
