@@ -4,13 +4,15 @@ On SQLite every writing transaction begins IMMEDIATE: one that reads first and w
 with "database is locked", whatever the timeout. ``synchronous=FULL`` keeps an acknowledged click through a power cut.
 """
 
+import fcntl
 import logging
+import os
 import threading
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import AbstractContextManager, contextmanager, nullcontext
+from contextlib import contextmanager
 from functools import lru_cache
-from typing import Any
+from typing import Any, Generic, TypeVar, cast
 
 from sqlalchemy import Connection, Engine, create_engine, event
 from sqlalchemy.dialects import postgresql, sqlite
@@ -53,8 +55,11 @@ def engine() -> Engine:
 
 def dispose() -> None:
     """Forget the engine and its connections: a forked child must open its own."""
-    global _writer
+    global _writer, _lock_file
     _writer = threading.Lock()
+    if _lock_file is not None:  # a lock on the parent's file would be the parent's as well
+        os.close(_lock_file)
+        _lock_file = None
     if engine.cache_info().currsize:
         engine().dispose(close=False)
     engine.cache_clear()
@@ -72,11 +77,85 @@ def unit_of_work() -> Iterator[Session]:
 
 
 _writer = threading.Lock()
+_lock_file: int | None = None
 
 
-def _turn() -> AbstractContextManager[object]:
-    """On SQLite one writer at a time: the threads of a process queue here, since SQLite itself makes them poll."""
-    return _writer if settings().sqlite else nullcontext()
+@contextmanager
+def _turn() -> Iterator[None]:
+    """On SQLite one writer at a time: threads queue at a lock and processes at a lock file, and the next one is woken.
+
+    SQLite itself would have them poll, with pauses of up to a tenth of a second. A lock file ends with its process.
+    """
+    global _lock_file
+    if not settings().sqlite:
+        yield
+        return
+    with _writer:
+        if _lock_file is None:
+            settings().data_dir.mkdir(parents=True, exist_ok=True)
+            _lock_file = os.open(settings().data_dir / "write.lock", os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+        fcntl.flock(_lock_file, fcntl.LOCK_EX)
+        try:
+            yield
+        finally:
+            fcntl.flock(_lock_file, fcntl.LOCK_UN)
+
+
+Result = TypeVar("Result")
+
+
+class _Share(Generic[Result]):
+    """One piece of work that shares a transaction, and what came of it."""
+
+    def __init__(self, work: Callable[[Session], Result]) -> None:
+        self.work, self.done = work, False
+        self.result: Result | None = None
+        self.error: BaseException | None = None
+
+
+_waiting: list[_Share[Any]] = []
+
+
+def together(work: Callable[[Session], Result]) -> Result:
+    """Run ``work`` in a unit of work that it may share with what other threads of this process have to write.
+
+    For small writes of many threads on SQLite, where writers take turns: whoever has the turn does the work of all who wait
+    and commits once. Each piece has a savepoint, so an error undoes and reaches that piece alone. The result is returned
+    after the commit. On PostgreSQL it is a unit of work of its own.
+    """
+    if not settings().sqlite:
+        with unit_of_work() as session:
+            return work(session)
+    share = _Share(work)
+    _waiting.append(share)
+    with _turn():
+        if not share.done:
+            shares = _waiting[:]
+            del _waiting[: len(shares)]
+            _commit(shares)
+    if share.error is not None:
+        raise share.error
+    return cast(Result, share.result)
+
+
+def _commit(shares: Sequence[_Share[Any]]) -> None:
+    try:
+        with Session(engine().execution_options(**{WRITES: True}), expire_on_commit=False) as session, session.begin():
+            for share in shares:
+                savepoint = session.connection().begin_nested()
+                try:
+                    share.result = share.work(session)
+                    session.flush()
+                    savepoint.commit()
+                except BaseException as error:
+                    share.error = error
+                    savepoint.rollback()
+                    session.expunge_all()
+    except BaseException as error:  # the transaction as a whole was not kept
+        for share in shares:
+            share.error = share.error or error
+    for share in shares:
+        share.done = True
 
 
 @contextmanager
@@ -95,14 +174,12 @@ def surely(record: Callable[[Session], None]) -> None:
     """A unit of work that must not be lost: tried again while the database is away, or broke it off to end a deadlock."""
     for pause in PAUSES:
         try:
-            with unit_of_work() as session:
-                record(session)
+            together(record)
             return
         except (DBAPIError, NoConnection):
             log.exception("the database did not take the outcome of a paid call; it is tried again")
             time.sleep(pause)
-    with unit_of_work() as session:
-        record(session)
+    together(record)
 
 
 def insert_ignore(session: Session, table: type[SQLModel], rows: Sequence[Mapping[str, Any]]) -> list[int]:

