@@ -8,6 +8,7 @@ changes nothing. What people and the sweeper do to items is in ``app/job_control
 from collections.abc import Collection, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
+from typing import Any
 
 from sqlalchemy import ColumnElement, and_, case, or_, select, update
 from sqlmodel import Session, col
@@ -147,10 +148,13 @@ def claim(session: Session, queue: str, owner: str, lease_seconds: int, blocked_
             state=ItemState.LEASED, owner=owner, token=col(WorkItem.token) + 1, attempts=col(WorkItem.attempts) + 1,
             lease_until=utcnow() + timedelta(seconds=lease_seconds),
         )
-        .returning(WorkItem)
-    )  # fmt: skip
-    items = sorted(claimed.scalars(), key=lambda i: (i.priority, i.id))
-    return [Lease(i.id, i.run_id, i.kind, i.key, i.shape, i.queue, i.token, i.attempts, i.payload) for i in items]
+        .returning(*_LEASED, col(WorkItem.priority))
+        .execution_options(synchronize_session=False)
+    ).all()  # fmt: skip
+    return [Lease(*row[:-1]) for row in sorted(claimed, key=lambda row: (row.priority, row.id))]
+
+
+_LEASED: Any = tuple(col(getattr(WorkItem, name)) for name in Lease.__dataclass_fields__)
 
 
 def any_waiting(session: Session, queue: str, lanes: Collection[str]) -> bool:

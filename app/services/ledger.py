@@ -7,7 +7,7 @@ used, a call under way is waited for, and one whose outcome is unknown stops eve
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from sqlalchemy import select, update
+from sqlalchemy import insert, select, update
 from sqlmodel import Session, col
 
 from app import accounts, jobs
@@ -92,8 +92,8 @@ def begin(
         provider=provider, model=model, purpose=purpose, request_key=lease.key, item_id=lease.id,
         run_id=lease.run_id, batch_job_id=batch_job_id, reserved_micros=micros,
     )  # fmt: skip
-    session.add(call)
-    session.flush()
+    row = call.model_dump(exclude={"id"})
+    call_id: int = session.execute(insert(ApiCall).values(**row).returning(col(ApiCall.id))).scalar_one()
     # Only now, since from here on nobody else can begin: whoever was faster has been committed, and is seen.
     outcomes = (CallState.ANSWERED, CallState.REFUSED, CallState.UNKNOWN)
     newer = select(col(ApiCall.id)).where(
@@ -104,7 +104,7 @@ def begin(
     )
     if session.execute(newer.limit(1)).first() is not None:
         raise Overtaken
-    return call.id or 0
+    return call_id
 
 
 def accepted(session: Session, call_id: int, remote_id: str) -> None:
