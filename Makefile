@@ -5,8 +5,8 @@ RUN := .venv/bin/python
 export OMP_NUM_THREADS ?= 1
 TESTS ?= tests
 SOAKS := $(wildcard benchmarks/soak*.py)
-# seed.py makes the data that the others measure on.
-BENCHMARKS := $(filter-out $(SOAKS) benchmarks/seed.py benchmarks/__init__.py,$(wildcard benchmarks/*.py))
+# seed.py and provider_images.py make the data that the others measure on.
+BENCHMARKS := $(filter-out $(SOAKS) benchmarks/seed.py benchmarks/provider_images.py benchmarks/__init__.py,$(wildcard benchmarks/*.py))
 COMPILE = .venv/bin/uv pip compile --quiet --universal --no-emit-index-url --python-version 3.11 --no-annotate --custom-compile-command "make lock"
 
 .PHONY: help setup setup-test demo test check bench soak lock clean python
