@@ -12,10 +12,12 @@ import skimage.data
 from numpy.typing import NDArray
 
 from app.catalog.categories import CATEGORIES
-from app.catalog.generators import GENERATORS
+from app.catalog.local_methods import LOCAL_METHODS
 from workers.generators.base import Generator, Request, Rgb
 from workers.generators.filters import noise_sigma
 from workers.generators.finish import finish
+
+GENERATORS = {spec.key: spec for spec in LOCAL_METHODS}
 
 CLASSICAL = [key for key in GENERATORS if key not in ("local-realesrgan", "local-srmd")]
 KNOBS = {"strength", "keep_color", "keep_detail"}
