@@ -4,7 +4,6 @@ A request has a key, its work item's. What is known of it decides whether anythi
 used, a call under way is waited for, and one whose outcome is unknown stops everything until a person decides.
 """
 
-from collections.abc import Sequence
 from dataclasses import dataclass
 
 from sqlalchemy import insert, select, update
@@ -161,13 +160,3 @@ def close(session: Session, call_id: int, closing: Closing) -> bool:
             accounts.book(session, provider, run_id, reserved=0 if late else reserved, cost=cost)
             return True
     return False
-
-
-def spent_by_provider(session: Session) -> Sequence[tuple[str, int, int, int]]:
-    """(provider, spent, spent today, reserved) of every provider that was ever used, in millionths of a dollar."""
-    rows = accounts.all_accounts(session)
-    today = accounts.today()
-    return [
-        (row.provider, row.spent_micros, row.spent_today_micros if row.day == today else 0, row.reserved_micros)
-        for row in rows
-    ]
