@@ -8,13 +8,13 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import UTC, date, datetime
 
-from sqlalchemy import and_, case, or_, select, update
+from sqlalchemy import bindparam, case, or_, select, update
 from sqlmodel import Session, col
 
 from app.catalog.generator_spec import Price
 from app.catalog.providers import PROVIDERS
 from app.db import insert_ignore
-from app.models import ProviderAccount, Run
+from app.models import ProviderAccount, Run, table_of
 
 MICROS = 1_000_000
 
@@ -93,48 +93,44 @@ def _spent_out(row: ProviderAccount) -> str:
     return ""
 
 
+ACCOUNTS, RUNS = table_of(ProviderAccount).c, table_of(Run).c
+_TODAY, _COST = bindparam("today", type_=ACCOUNTS.day.type), bindparam("cost", type_=ACCOUNTS.spent_micros.type)
+_SPENT_TODAY = case((ACCOUNTS.day == _TODAY, ACCOUNTS.spent_today_micros), else_=0)
+_RESERVED = ACCOUNTS.reserved_micros + bindparam("wanted")
+_RESERVE = (
+    update(table_of(ProviderAccount))
+    .where(
+        ACCOUNTS.provider == bindparam("account"),
+        or_(ACCOUNTS.total_budget_micros.is_(None), ACCOUNTS.spent_micros + _RESERVED <= ACCOUNTS.total_budget_micros),
+        or_(ACCOUNTS.daily_budget_micros.is_(None), ACCOUNTS.daily_budget_micros >= _SPENT_TODAY + _RESERVED),
+    )
+    .values(reserved_micros=_RESERVED)
+    .returning(ACCOUNTS.provider)
+)
+_BOOK = (
+    update(table_of(ProviderAccount))
+    .where(ACCOUNTS.provider == bindparam("account"))
+    .values(
+        reserved_micros=ACCOUNTS.reserved_micros - bindparam("given_back"),
+        spent_micros=ACCOUNTS.spent_micros + _COST,
+        spent_today_micros=_SPENT_TODAY + _COST,
+        day=_TODAY,
+    )
+)
+_BOOK_RUN = update(table_of(Run)).where(RUNS.id == bindparam("run")).values(spent_micros=RUNS.spent_micros + _COST)
+
+
 def reserve(session: Session, provider: str, micros: int) -> bool:
     """Set ``micros`` aside for a call about to be sent. False when a budget does not have them: send nothing."""
-    table = ProviderAccount
-    day = today()
-    spent_today = case((col(table.day) == day, col(table.spent_today_micros)), else_=0)
-    total, daily = col(table.total_budget_micros), col(table.daily_budget_micros)
-    reserved = col(table.reserved_micros) + micros
-    affordable = and_(
-        or_(total.is_(None), col(table.spent_micros) + reserved <= total),
-        or_(daily.is_(None), spent_today + reserved <= daily),
-    )
-    statement = (
-        update(table)
-        .where(col(table.provider) == provider, affordable)
-        .values(reserved_micros=reserved)
-        .returning(col(table.provider))
-        .execution_options(synchronize_session=False)
-    )
-    if session.execute(statement).first():
+    asked = {"account": provider, "wanted": micros, "today": today()}
+    if session.execute(_RESERVE, asked).first():
         return True
     ensure(session, provider)  # the first call ever, perhaps several at once: whoever made the row, it is there now
-    return session.execute(statement).first() is not None
+    return session.execute(_RESERVE, asked).first() is not None
 
 
 def book(session: Session, provider: str, run_id: int | None, *, reserved: int, cost: int) -> None:
     """Close a call: give its reservation back and count what it cost, with the provider and with its run."""
-    table, day = ProviderAccount, today()
-    session.execute(
-        update(table)
-        .where(col(table.provider) == provider)
-        .values(
-            reserved_micros=col(table.reserved_micros) - reserved,
-            spent_micros=col(table.spent_micros) + cost,
-            spent_today_micros=case((col(table.day) == day, col(table.spent_today_micros)), else_=0) + cost,
-            day=day,
-        )
-        .execution_options(synchronize_session=False)
-    )
+    session.execute(_BOOK, {"account": provider, "given_back": reserved, "cost": cost, "today": today()})
     if run_id is not None and cost:
-        session.execute(
-            update(Run)
-            .where(col(Run.id) == run_id)
-            .values(spent_micros=col(Run.spent_micros) + cost)
-            .execution_options(synchronize_session=False)
-        )
+        session.execute(_BOOK_RUN, {"run": run_id, "cost": cost})

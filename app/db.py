@@ -68,11 +68,13 @@ def dispose() -> None:
 @contextmanager
 def unit_of_work() -> Iterator[Session]:
     """A writing session: committed when the block ends, rolled back when it raises."""
-    with (
-        _turn(),
-        Session(engine().execution_options(**{WRITES: True}), expire_on_commit=False) as session,
-        session.begin(),
-    ):
+    with _turn(), _writing() as session:
+        yield session
+
+
+@contextmanager
+def _writing() -> Iterator[Session]:
+    with Session(engine().execution_options(**{WRITES: True}), expire_on_commit=False) as session, session.begin():
         yield session
 
 
@@ -120,8 +122,9 @@ def together(work: Callable[[Session], Result]) -> Result:
     """Run ``work`` in a unit of work that it may share with what other threads of this process have to write.
 
     For small writes of many threads on SQLite, where writers take turns: whoever has the turn does the work of all who wait
-    and commits once. Each piece has a savepoint, so an error undoes and reaches that piece alone. The result is returned
-    after the commit. On PostgreSQL it is a unit of work of its own.
+    and commits once. Should any of it raise, nothing is kept, and each piece is run once more in a unit of work of its own:
+    so ``work`` must do nothing but write, and an error reaches its own piece alone. The result is returned after the commit.
+    On PostgreSQL it is a unit of work of its own from the start.
     """
     if not settings().sqlite:
         with unit_of_work() as session:
@@ -140,22 +143,17 @@ def together(work: Callable[[Session], Result]) -> Result:
 
 def _commit(shares: Sequence[_Share[Any]]) -> None:
     try:
-        with Session(engine().execution_options(**{WRITES: True}), expire_on_commit=False) as session, session.begin():
-            for share in shares:
-                savepoint = session.connection().begin_nested()
-                try:
-                    share.result = share.work(session)
-                    session.flush()
-                    savepoint.commit()
-                except BaseException as error:
-                    share.error = error
-                    savepoint.rollback()
-                    session.expunge_all()
-    except BaseException as error:  # the transaction as a whole was not kept
+        with _writing() as session:
+            results = [share.work(session) for share in shares]
+    except BaseException as error:
+        if len(shares) == 1:
+            shares[0].error, shares[0].done = error, True
+            return
         for share in shares:
-            share.error = share.error or error
-    for share in shares:
-        share.done = True
+            _commit([share])
+    else:
+        for share, result in zip(shares, results, strict=True):
+            share.result, share.done = result, True
 
 
 @contextmanager

@@ -11,7 +11,8 @@ from sqlalchemy import and_, case, func, not_, or_, select, update
 from sqlmodel import Session, col
 
 from app import accounts
-from app.jobs import CLOSED, JOBS, looks_after_calls, settle_run
+from app.jobs import CLOSED, JOBS, RUNS, settle_run
+from app.leasing import looks_after_calls
 from app.messages import QUEUES, wake_after_commit
 from app.models import ApiCall, CallState, ItemState, Run, RunState, WorkItem, utcnow
 
@@ -141,7 +142,7 @@ def _move(session: Session, run_id: int, ids: Any, old: ItemState, new: ItemStat
         values[CLOSED[old]] = CLOSED[old] - moved
     if new in CLOSED:
         values[CLOSED[new]] = CLOSED[new] + moved
-    session.execute(update(Run).where(col(Run.id) == run_id).values(values))
+    session.execute(update(RUNS).where(RUNS.c.id == run_id).values(values))
     settle_run(session, run_id)
     return moved
 

@@ -16,14 +16,14 @@ from functools import lru_cache
 from sqlalchemy.exc import IntegrityError
 from sqlmodel import Session
 
-from app import accounts, job_control, jobs, pacing
+from app import accounts, job_control, leasing, pacing
 from app.accounts import Limits
 from app.catalog.generator_spec import Price
 from app.catalog.providers import PROVIDERS
 from app.config import settings
 from app.db import reading, surely, together
 from app.domain.retrying import what_next
-from app.jobs import Lease
+from app.leasing import Lease
 from app.models import ApiCall, CallState
 from app.services import ledger, recipes
 from app.services.ledger import Closing, Standing
@@ -198,7 +198,7 @@ def _record(request: Ask, resumed: ApiCall | None, limit: Limits) -> int | Outco
 
     def begin(session: Session) -> int:
         if resumed is not None:
-            if not jobs.mark_paid(session, request.lease, under_way=True):
+            if not leasing.mark_paid(session, request.lease, under_way=True):
                 raise ledger.LeaseLost
             return resumed.id or 0
         return ledger.begin(
@@ -250,9 +250,9 @@ def _send(
     def record(session: Session) -> None:
         ledger.close(session, call_id, closing)
         if request.hand_over:
-            jobs.hand_over(session, request.lease, request.hand_over, priority=ARRIVED)
+            leasing.hand_over(session, request.lease, request.hand_over, priority=ARRIVED)
         else:
-            jobs.mark_paid(session, request.lease, under_way=False)
+            leasing.mark_paid(session, request.lease, under_way=False)
 
     surely(record)
     return (Parked() if request.hand_over else Answered(call_id, sha256, text)), True
@@ -286,7 +286,7 @@ def _failed(request: Ask, call_id: int, failed: CallFailed, limit: Limits) -> tu
         )  # fmt: skip
         if following.step == "pause":
             accounts.ensure(session, request.provider).paused = f"It refuses this account: {failed}"[:500]
-        jobs.mark_paid(session, request.lease, under_way=False)
+        leasing.mark_paid(session, request.lease, under_way=False)
 
     surely(record)
     healthy = None if failed.trouble in (Trouble.BUSY, Trouble.BAD_REQUEST) else failed.trouble == Trouble.REFUSED

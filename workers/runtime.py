@@ -7,16 +7,17 @@ import socket
 import threading
 import time
 from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from functools import lru_cache
 from typing import Any, Protocol
 
 from sqlmodel import Session
 
-from app import job_control, jobs
+from app import job_control, jobs, leasing
 from app.config import settings
 from app.db import reading, together, unit_of_work
 from app.errors import GgtError
-from app.jobs import Lease
+from app.leasing import Lease
 from workers import lanes
 from workers.outcomes import Failure, Parked, Postponed, Unresolved
 
@@ -63,7 +64,7 @@ def work_once(queue: str, found: Callable[[], object] = lambda: None) -> int:
     if not leases:
         return 0
     found()
-    with _Heartbeat(leases, owner):
+    with _heart.beating_for(leases):
         _work(leases)
     return len(leases)
 
@@ -81,8 +82,8 @@ def _claim(queue: str, owner: str) -> list[Lease]:
         soon = [lane for lane, wait in waits.items() if 0 < wait <= SHORT_WAIT]
 
         def take(session: Session, blocked: list[str] = blocked, soon: list[str] = soon) -> tuple[list[Lease], bool]:
-            leases = jobs.claim(session, queue, owner, settings().lease_seconds, blocked)
-            return leases, not leases and bool(soon) and jobs.any_waiting(session, queue, soon)
+            leases = leasing.claim(session, queue, owner, settings().lease_seconds, blocked)
+            return leases, not leases and bool(soon) and leasing.any_waiting(session, queue, soon)
 
         leases, hopeful = together(take)
         if leases or not hopeful or time.monotonic() > deadline:
@@ -97,7 +98,7 @@ def _work(leases: Sequence[Lease]) -> None:
     started = time.perf_counter()
     try:
         task = task_for(leases[0].kind)
-        if leases[0].attempts > jobs.JOBS[leases[0].kind].max_attempts:  # claimed alone, see jobs.claim
+        if leases[0].attempts > jobs.JOBS[leases[0].kind].max_attempts:  # claimed alone, see leasing.claim
             _fail(task, leases[0], Failure("The worker died or fell silent at every attempt.", final=True))
             return
         with reading() as session:
@@ -125,7 +126,7 @@ def _save(task: Task, lease: Lease, outcome: Any, seconds: float) -> None:
         _put_aside(lease, outcome)
         return
     with unit_of_work() as session:
-        if jobs.finish(session, lease, seconds):
+        if leasing.finish(session, lease, seconds):
             task.save(session, lease, outcome)
             jobs.settle_run(session, lease.run_id)
         else:
@@ -135,15 +136,15 @@ def _save(task: Task, lease: Lease, outcome: Any, seconds: float) -> None:
 def _put_aside(lease: Lease, outcome: Postponed | Unresolved) -> None:
     with unit_of_work() as session:
         if isinstance(outcome, Postponed):
-            jobs.postpone(session, lease, outcome.seconds, outcome.why)
+            leasing.postpone(session, lease, outcome.seconds, outcome.why)
         else:
-            jobs.leave_unknown(session, lease, outcome.error)
+            leasing.leave_unknown(session, lease, outcome.error)
             jobs.settle_run(session, lease.run_id)
 
 
 def _fail(task: Task | None, lease: Lease, failure: Failure) -> None:
     with unit_of_work() as session:
-        given_up = jobs.fail(session, lease, failure.error, final=failure.final)
+        given_up = leasing.fail(session, lease, failure.error, final=failure.final)
         if given_up:
             job_control.calls_lost(session, [lease.id])  # none, unless the worker that made one died
             if task is not None:  # None: its module cannot even be imported here
@@ -151,26 +152,48 @@ def _fail(task: Task | None, lease: Lease, failure: Failure) -> None:
             jobs.settle_run(session, lease.run_id)
 
 
-class _Heartbeat:
-    """Extends the leases of the batch in hand from a thread of its own, three times per lease."""
+class _Heart:
+    """Extends the leases of all threads of this process, three times per lease: one thread, there while any is held."""
 
-    def __init__(self, leases: Sequence[Lease], owner: str) -> None:
-        self._leases, self._owner = leases, owner
-        self._stop = threading.Event()
-        self._thread = threading.Thread(target=self._run, name="heartbeat", daemon=True)
+    def __init__(self) -> None:
+        self._lock = threading.Lock()
+        self._held: dict[int, Lease] = {}
+        self._nothing_held = threading.Event()
+        self._thread: threading.Thread | None = None
 
-    def __enter__(self) -> None:
-        self._thread.start()
+    @contextmanager
+    def beating_for(self, leases: Sequence[Lease]) -> Iterator[None]:
+        """Extend ``leases`` while the block runs."""
+        with self._lock:
+            self._held |= {lease.id: lease for lease in leases}
+            if self._thread is None:
+                self._nothing_held = threading.Event()
+                self._thread = threading.Thread(target=self._beat, args=[self._nothing_held], name="heartbeat", daemon=True)
+                self._thread.start()
+        try:
+            yield
+        finally:
+            ended: threading.Thread | None = None
+            with self._lock:
+                for lease in leases:
+                    if self._held.get(lease.id) is lease:  # else it was claimed anew, by another thread of ours
+                        del self._held[lease.id]
+                if not self._held:
+                    ended, self._thread = self._thread, None
+                    self._nothing_held.set()
+            if ended is not None:
+                ended.join()
 
-    def __exit__(self, *_: object) -> None:
-        self._stop.set()
-        self._thread.join()
-
-    def _run(self) -> None:
+    def _beat(self, nothing_held: threading.Event) -> None:
         seconds = settings().lease_seconds
-        while not self._stop.wait(seconds / 3):
+        while not nothing_held.wait(seconds / 3):
+            with self._lock:
+                held = list(self._held.values())
             try:
                 with unit_of_work() as session:
-                    jobs.heartbeat(session, self._leases, self._owner, seconds)
+                    leasing.heartbeat(session, held, seconds)
             except Exception:
                 log.exception("heartbeat failed; the next one may still be in time")
+
+
+_heart = _Heart()

@@ -1,6 +1,6 @@
 """All tables. Import from here so that the metadata is always complete."""
 
-from app.models.base import Json, UtcDateTime, new_token, utcnow
+from app.models.base import Json, UtcDateTime, new_token, table_of, utcnow
 from app.models.candidates import Candidate, CandidateSummary, Method, Refusal, Score, Verdict
 from app.models.collection import Image, PhashBand, Source, SourceFile, Stage
 from app.models.people import ApiToken, Invitation, Role, SignIn, User
@@ -45,5 +45,6 @@ __all__ = [
     "WorkItem",
     "WrittenPrompt",
     "new_token",
+    "table_of",
     "utcnow",
 ]

@@ -4,7 +4,7 @@ import secrets
 from datetime import UTC, datetime
 from typing import Any
 
-from sqlalchemy import JSON, DateTime, MetaData, TypeDecorator
+from sqlalchemy import JSON, DateTime, MetaData, Table, TypeDecorator
 from sqlalchemy.dialects.postgresql import JSONB
 from sqlalchemy.engine import Dialect
 from sqlmodel import SQLModel
@@ -43,6 +43,12 @@ JsonColumn = JSON().with_variant(JSONB(), "postgresql")
 """JSON, binary on PostgreSQL so that it can be filtered."""
 
 Json = dict[str, Any]
+
+
+def table_of(model: type[SQLModel]) -> Table:
+    """The table of a model, for statements that need none of the ORM."""
+    table: Table = model.__table__  # type: ignore[attr-defined]
+    return table
 
 
 def utcnow() -> datetime:

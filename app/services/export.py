@@ -16,7 +16,7 @@ from sqlmodel import Session, SQLModel, col, select
 
 from app.catalog.categories import CATEGORIES
 from app.errors import Conflict, GgtError
-from app.models import Candidate, Image, Method, Pair, Review, Score, Source, SourceFile, User, Verdict
+from app.models import Candidate, Image, Method, Pair, Review, Score, Source, SourceFile, User, Verdict, table_of
 from app.storage import storage
 
 WINDOW = 200
@@ -130,7 +130,7 @@ def _records(session: Session, categories: Sequence[str], full_size_only: bool) 
 
 
 def _by_id(session: Session, table: type[Row], ids: set[int]) -> dict[int, Row]:
-    key = table.__table__.primary_key.columns[0]  # type: ignore[attr-defined]
+    key = table_of(table).primary_key.columns[0]
     return {getattr(row, key.name): row for row in session.exec(select(table).where(key.in_(ids)))}
 
 

@@ -6,12 +6,14 @@ used, a call under way is waited for, and one whose outcome is unknown stops eve
 
 from dataclasses import dataclass
 
-from sqlalchemy import insert, select, update
+from sqlalchemy import bindparam, insert, select, update
 from sqlmodel import Session, col
 
-from app import accounts, jobs
-from app.jobs import Lease
-from app.models import ApiCall, CallState, utcnow
+from app import accounts, leasing
+from app.leasing import Lease
+from app.models import ApiCall, CallState, table_of, utcnow
+
+CALLS = table_of(ApiCall)
 
 
 @dataclass(frozen=True)
@@ -46,11 +48,13 @@ class Overtaken(Exception):
     """Another run has asked the same in the meantime: look at what came of it, and send nothing."""
 
 
+_ASKED = select(ApiCall).where(col(ApiCall.request_key) == bindparam("request")).order_by(col(ApiCall.id))
+
+
 def standing(session: Session, request_key: str) -> Standing:
     """What is known of a request. ``tries`` counts its failed calls since a person last asked to retry, ``lost`` all
     that were ever lost."""
-    calls = session.execute(select(ApiCall).where(col(ApiCall.request_key) == request_key).order_by(col(ApiCall.id)))
-    rows = calls.scalars().all()
+    rows = session.execute(_ASKED, {"request": request_key}).scalars().all()
     fresh = [c for c in rows if c.retried_at is None]
 
     def last(state: CallState) -> ApiCall | None:
@@ -65,6 +69,19 @@ def standing(session: Session, request_key: str) -> Standing:
         lost=sum(c.state == CallState.UNKNOWN for c in rows),
         missed=sum(c.state == CallState.FAILED and c.reason == MISSED for c in fresh),
     )
+
+
+_BEGIN = insert(CALLS).returning(CALLS.c.id)
+_NEWER = (
+    select(CALLS.c.id)
+    .where(
+        CALLS.c.request_key == bindparam("request"),
+        CALLS.c.state.in_([CallState.ANSWERED, CallState.REFUSED, CallState.UNKNOWN]),
+        CALLS.c.retried_at.is_(None),
+        CALLS.c.id.not_in(bindparam("known", expanding=True)),
+    )
+    .limit(1)
+)
 
 
 def begin(
@@ -83,7 +100,7 @@ def begin(
     ``known`` is what the decision to ask rests on. Raises LeaseLost, BudgetSpent or Overtaken; the caller must then roll
     back and send nothing. Two calls of one request at once are refused by the database.
     """
-    if not jobs.mark_paid(session, lease, under_way=True):
+    if not leasing.mark_paid(session, lease, under_way=True):
         raise LeaseLost
     if not accounts.reserve(session, provider, micros):
         raise BudgetSpent
@@ -91,17 +108,9 @@ def begin(
         provider=provider, model=model, purpose=purpose, request_key=lease.key, item_id=lease.id,
         run_id=lease.run_id, batch_job_id=batch_job_id, reserved_micros=micros,
     )  # fmt: skip
-    row = call.model_dump(exclude={"id"})
-    call_id: int = session.execute(insert(ApiCall).values(**row).returning(col(ApiCall.id))).scalar_one()
+    call_id: int = session.execute(_BEGIN, call.model_dump(exclude={"id"})).scalar_one()
     # Only now, since from here on nobody else can begin: whoever was faster has been committed, and is seen.
-    outcomes = (CallState.ANSWERED, CallState.REFUSED, CallState.UNKNOWN)
-    newer = select(col(ApiCall.id)).where(
-        col(ApiCall.request_key) == lease.key,
-        col(ApiCall.state).in_(outcomes),
-        col(ApiCall.retried_at).is_(None),
-        col(ApiCall.id).not_in([answer.id for answer in known.answers]),
-    )
-    if session.execute(newer.limit(1)).first() is not None:
+    if session.execute(_NEWER, {"request": lease.key, "known": [answer.id for answer in known.answers]}).first():
         raise Overtaken
     return call_id
 
@@ -126,6 +135,13 @@ class Closing:
     retried: bool = False
 
 
+_CLOSE = (
+    update(CALLS)
+    .where(CALLS.c.id == bindparam("call"), CALLS.c.state == bindparam("before"))
+    .returning(CALLS.c.provider, CALLS.c.run_id, CALLS.c.reserved_micros)
+)
+
+
 def close(session: Session, call_id: int, closing: Closing) -> bool:
     """Record how a call ended and book its cost; its item's paid call is no longer under way.
 
@@ -146,13 +162,7 @@ def close(session: Session, call_id: int, closing: Closing) -> bool:
     for before in (CallState.SENT, CallState.UNKNOWN):
         if before == closing.state:
             continue
-        closed = session.execute(
-            update(ApiCall)
-            .where(col(ApiCall.id) == call_id, col(ApiCall.state) == before)
-            .values(**values)
-            .returning(col(ApiCall.provider), col(ApiCall.run_id), col(ApiCall.reserved_micros))
-            .execution_options(synchronize_session=False)
-        ).first()
+        closed = session.execute(_CLOSE, {"call": call_id, "before": before} | values).first()
         if closed is not None:
             provider, run_id, reserved = closed
             late = before == CallState.UNKNOWN  # its reservation was booked as spent when it was given up

@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
+from sqlalchemy import bindparam
 from sqlmodel import Session, col, select
 
 from app import pacing
@@ -151,18 +152,22 @@ def generate_item(
     )  # fmt: skip
 
 
+_EXISTING = (
+    select(Candidate)
+    .join(Method, col(Method.id) == col(Candidate.method_id))
+    .where(
+        col(Candidate.image_id) == bindparam("image"),
+        col(Candidate.recipe_hash) == bindparam("recipe"),
+        col(Candidate.sample) == bindparam("sample"),
+        col(Method.generator) == bindparam("generator"),
+    )
+)
+
+
 def existing_candidate(session: Session, payload: Mapping[str, Any]) -> Candidate | None:
     """The candidate that this generate item would make, if it is there already."""
-    return session.exec(
-        select(Candidate)
-        .join(Method, col(Method.id) == col(Candidate.method_id))
-        .where(
-            col(Candidate.image_id) == payload["image_id"],
-            col(Candidate.recipe_hash) == payload["recipe_hash"],
-            col(Candidate.sample) == payload["sample"],
-            col(Method.generator) == payload["recipe"]["generator"],
-        )
-    ).first()
+    made = {"image": payload["image_id"], "recipe": payload["recipe_hash"], "sample": payload["sample"]}
+    return session.exec(_EXISTING, params=made | {"generator": payload["recipe"]["generator"]}).first()
 
 
 def method_for(session: Session, recipe: Mapping[str, Any]) -> Method:

@@ -6,7 +6,8 @@ from collections.abc import Iterator, Sequence
 from sqlmodel import Session
 
 from app import jobs
-from app.jobs import Job, Lease
+from app.jobs import Job
+from app.leasing import Lease
 from app.models import Event
 from workers.main import app
 

@@ -7,7 +7,7 @@ import numpy as np
 from numpy.typing import NDArray
 from sqlmodel import select
 
-from app import jobs, messages
+from app import leasing, messages
 from app.config import settings
 from app.db import reading, unit_of_work
 from app.domain.aspects import ASPECTS, Aspect, Decision
@@ -81,7 +81,7 @@ def drain() -> int:
     return worked
 
 
-def claim(queue: str, owner: str) -> list[jobs.Lease]:
+def claim(queue: str, owner: str) -> list[leasing.Lease]:
     """Take items as another worker would."""
     with unit_of_work() as session:
-        return jobs.claim(session, queue, owner, settings().lease_seconds)
+        return leasing.claim(session, queue, owner, settings().lease_seconds)

@@ -8,9 +8,10 @@ from datetime import timedelta
 import pytest
 from sqlmodel import Session, col, select, update
 
-from app import job_control, jobs
+from app import job_control, jobs, leasing
 from app.db import reading, unit_of_work
-from app.jobs import Lease, NewItem
+from app.jobs import NewItem
+from app.leasing import Lease
 from app.models import Event, ItemState, Run, RunState, WorkItem, utcnow
 from tests.integration.echo_worker import MAX_ATTEMPTS
 from workers import runtime
@@ -32,7 +33,7 @@ def echoes(count: int, prefix: str = "echo") -> list[NewItem]:
 
 def claim(owner: str = "a") -> list[Lease]:
     with unit_of_work() as session:
-        return jobs.claim(session, "cpu", owner, 60)
+        return leasing.claim(session, "cpu", owner, 60)
 
 
 def run_row(run_id: int) -> Run:
@@ -96,8 +97,8 @@ def test_a_worker_that_fell_silent_cannot_overwrite_the_one_that_took_over() -> 
         assert job_control.sweep(session) == 1
     (new,) = claim("fresh")
     with unit_of_work() as session:
-        assert jobs.finish(session, old, 1.0) is False
-        assert jobs.finish(session, new, 1.0) is True
+        assert leasing.finish(session, old, 1.0) is False
+        assert leasing.finish(session, new, 1.0) is True
         jobs.settle_run(session, run_id)
     assert run_row(run_id).done == 1
 
@@ -107,7 +108,7 @@ def test_a_heartbeat_keeps_a_slow_item_with_its_worker() -> None:
     leases = claim("slow")
     expire_leases()
     with unit_of_work() as session:
-        jobs.heartbeat(session, leases, "slow", 60)
+        leasing.heartbeat(session, leases, 60)
         assert job_control.sweep(session) == 0
 
 
@@ -115,7 +116,7 @@ def test_a_paid_item_whose_worker_died_is_never_sent_again_by_itself() -> None:
     run_id = start(echoes(1))
     [lease] = claim("dies")
     with unit_of_work() as session:
-        assert jobs.mark_paid(session, lease, under_way=True)
+        assert leasing.mark_paid(session, lease, under_way=True)
     expire_leases()
     with unit_of_work() as session:
         job_control.sweep(session)
@@ -129,7 +130,7 @@ def test_a_person_decides_what_becomes_of_an_unknown_item() -> None:
     for _ in range(2):
         for lease in claim("dies"):
             with unit_of_work() as session:
-                jobs.leave_unknown(session, lease, "no answer came")
+                leasing.leave_unknown(session, lease, "no answer came")
                 jobs.settle_run(session, run_id)
     assert run_row(run_id).state == RunState.FINISHED
     with unit_of_work() as session:
@@ -138,7 +139,7 @@ def test_a_person_decides_what_becomes_of_an_unknown_item() -> None:
     [*leases] = claim("b")
     with unit_of_work() as session:
         for lease in leases:
-            jobs.leave_unknown(session, lease, "no answer came")
+            leasing.leave_unknown(session, lease, "no answer came")
         assert job_control.give_up_unknown(session, run_id) == 2
     run = run_row(run_id)
     assert (run.state, run.unknown, run.failed) == (RunState.FINISHED, 0, 2)
@@ -153,7 +154,7 @@ def test_an_item_waits_for_its_moment_and_a_blocked_lane_holds_up_no_other() -> 
         ]
     )
     with unit_of_work() as session:
-        assert [x.key for x in jobs.claim(session, "cpu", "a", 60, ["gemini"])] == ["free"]
+        assert [x.key for x in leasing.claim(session, "cpu", "a", 60, ["gemini"])] == ["free"]
     assert [x.key for x in claim()] == ["blocked"]
     assert claim() == []
 
@@ -163,7 +164,7 @@ def test_a_postponed_item_has_spent_no_attempt() -> None:
     for _ in range(MAX_ATTEMPTS + 2):
         [lease] = claim()
         with unit_of_work() as session:
-            assert jobs.postpone(session, lease, 0.0, "its provider is busy")
+            assert leasing.postpone(session, lease, 0.0, "its provider is busy")
     [lease] = claim()
     assert lease.attempts == 1
 

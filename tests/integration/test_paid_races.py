@@ -9,10 +9,10 @@ from sqlmodel import Session, col, select
 
 pytest.importorskip("torch")
 
-from app import accounts, db, job_control, jobs
+from app import accounts, db, job_control, leasing
 from app.config import settings
 from app.db import reading, unit_of_work
-from app.jobs import Lease
+from app.leasing import Lease
 from app.models import CallState, Image, ItemState, Method, Refusal, Run, RunState, Stage, Verdict, WorkItem, utcnow
 from app.services import ledger
 from app.services.ledger import Standing
@@ -142,7 +142,7 @@ def test_an_answer_that_comes_after_the_lease_was_lost_is_kept(server: ProviderS
     while runtime.work_once("cpu"):
         pass
     with unit_of_work() as session:
-        [lease] = jobs.claim(session, "api", "slow", 1)
+        [lease] = leasing.claim(session, "api", "slow", 1)
         begun = {"provider": "gemini", "model": "m", "purpose": "generate", "micros": 1000, "known": Standing()}
         call_id = ledger.begin(session, lease, **begun)  # type: ignore[arg-type]
         session.get_one(WorkItem, lease.id).lease_until = utcnow().replace(year=2020)
@@ -151,7 +151,7 @@ def test_an_answer_that_comes_after_the_lease_was_lost_is_kept(server: ProviderS
     assert (generate_items()[0].state, reserved()) == (ItemState.UNKNOWN, 0)
     with unit_of_work() as session:
         assert ledger.close(session, call_id, ledger.Closing(CallState.ANSWERED, 700, answer_sha256=_stored()))
-        assert not jobs.hand_over(session, lease, "cpu")
+        assert not leasing.hand_over(session, lease, "cpu")
         job_control.retry_unknown(session, run_id)
     with reading() as session:
         account = accounts.account(session, "gemini")

@@ -12,12 +12,13 @@ from uuid import uuid4
 from sqlalchemy.exc import IntegrityError
 from sqlmodel import Session, col, select
 
-from app import accounts, jobs, pacing
+from app import accounts, jobs, leasing, pacing
 from app.catalog.generator_spec import Price
 from app.catalog.generators import GENERATORS
 from app.db import surely, unit_of_work
 from app.domain.retrying import MOST_TRIES, what_next
-from app.jobs import Lease, NewItem
+from app.jobs import NewItem
+from app.leasing import Lease
 from app.models import ApiCall, BatchJob, BatchState, CallState, Image, utcnow
 from app.services import flow, ledger, recipes
 from app.services.ledger import Closing, Standing
@@ -91,7 +92,7 @@ class SubmitTask:
         """What follows where nothing has to be sent."""
         if one.done or one.standing.answers or one.standing.refusal:
             with unit_of_work() as session:
-                jobs.hand_over(session, one.lease, "cpu" if one.standing.answers else "api", kind="generate")
+                leasing.hand_over(session, one.lease, "cpu" if one.standing.answers else "api", kind="generate")
             return Parked()
         if one.standing.unknown:
             return Unresolved("An earlier call for this has an unknown outcome; retry it to ask again.")
@@ -173,7 +174,7 @@ class SubmitTask:
             found = session.get_one(BatchJob, job.id)
             found.remote_id, found.state = remote_id, BatchState.RUNNING if remote_id else BatchState.SENDING
             session.add(found)
-            jobs.park(session, leases)
+            leasing.park(session, leases)
 
         surely(record)
         return True, {lease.id: Parked() for lease in leases}

@@ -10,7 +10,7 @@ from sqlmodel import Session
 
 from app import job_control
 from app.imaging import encode_png
-from app.jobs import Lease
+from app.leasing import Lease
 from app.services import ledger, provider_checks
 from app.services.ledger import Standing
 from workers import paid

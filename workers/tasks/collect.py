@@ -9,12 +9,12 @@ import numpy as np
 from numpy.typing import NDArray
 from sqlmodel import Session
 
-from app import accounts, jobs, pacing
+from app import accounts, leasing, pacing
 from app.domain.batch_matching import match
 from app.errors import BadImage
 from app.imaging import decode
 from app.imaging.alignment import likeness, structure
-from app.jobs import Lease
+from app.leasing import Lease
 from app.models import ApiCall, BatchJob, BatchState, CallState, Image, utcnow
 from app.services import ledger
 from app.services.ledger import Closing
@@ -112,15 +112,15 @@ class CollectTask:
         told = Closing(CallState.ANSWERED, cost, used.input_tokens, used.output_tokens, sha256)
         if call_id in outcome.answers:
             ledger.close(session, call_id, told)
-            jobs.unpark(session, item_id, kind="generate", queue="cpu", priority=paid.ARRIVED)
+            leasing.unpark(session, item_id, kind="generate", queue="cpu", priority=paid.ARRIVED)
             return
         if failed is not None and failed.trouble == Trouble.REFUSED:
             ledger.close(session, call_id, replace(told, state=CallState.REFUSED, reason=failed.reason, error=str(failed)))
-            jobs.unpark(session, item_id, kind="generate", queue="api", priority=paid.ARRIVED)
+            leasing.unpark(session, item_id, kind="generate", queue="api", priority=paid.ARRIVED)
             return
         error = str(failed) if failed else outcome.error or "The batch has no reply to this, or one for another image."
         ledger.close(session, call_id, replace(told, state=CallState.FAILED, reason=ledger.MISSED, error=error))
-        jobs.unpark(session, item_id, kind="batch", queue="api", lane=pacing.image_lane(call.provider))
+        leasing.unpark(session, item_id, kind="batch", queue="api", lane=pacing.image_lane(call.provider))
 
     def failed(self, session: Session, lease: Lease, error: str) -> None:
         """The item's error says it; the calls stay open, and a retry of the item looks again."""

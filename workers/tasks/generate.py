@@ -16,14 +16,14 @@ import numpy as np
 from numpy.typing import NDArray
 from sqlmodel import Session
 
-from app import jobs, pacing
+from app import leasing, pacing
 from app.catalog.generator_spec import GeneratorSpec
 from app.catalog.generators import GENERATORS
 from app.db import unit_of_work
 from app.domain.geometry import canvas
 from app.errors import GenerationError, WeightsMissing
 from app.imaging import decode, encode_png, pixel_hash, thumbnail_webp
-from app.jobs import Lease
+from app.leasing import Lease
 from app.models import Candidate, Image
 from app.services import flow, ledger, recipes
 from app.services.ingest import THUMBNAIL_SIDE
@@ -127,7 +127,7 @@ class GenerateTask:
             yield self._taken_in(one, answer.answer_sha256, seconds)
         elif one.lease.queue != "api":
             with unit_of_work() as session:
-                jobs.hand_over(session, one.lease, "api", pacing.image_lane(one.spec.provider))
+                leasing.hand_over(session, one.lease, "api", pacing.image_lane(one.spec.provider))
             yield Parked()
         else:
             outcome = paid.ask(self._ask(one), lambda *call: self._send(one, *call))

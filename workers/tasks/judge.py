@@ -14,7 +14,7 @@ from app.catalog.vlms import VLMS
 from app.domain.verdict import rule_decision
 from app.domain.verdict_reply import UnreadableReply, read_verdict
 from app.errors import NotFound
-from app.jobs import Lease
+from app.leasing import Lease
 from app.models import ApiCall, Candidate, Image, Verdict
 from app.services import flow, ledger, prompts, recipes
 from app.services.ledger import Standing

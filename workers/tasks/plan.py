@@ -4,7 +4,7 @@ from collections.abc import Iterator, Sequence
 
 from sqlmodel import Session
 
-from app.jobs import Lease
+from app.leasing import Lease
 from app.services import judge_again, planning
 
 

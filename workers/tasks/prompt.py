@@ -7,7 +7,7 @@ from sqlmodel import Session
 
 from app.catalog.vlms import VLMS
 from app.domain.prompting import clean_reply
-from app.jobs import Lease
+from app.leasing import Lease
 from app.models import Image, WrittenPrompt
 from app.services import flow, ledger, planning, prompts, recipes
 from app.services.ledger import Standing

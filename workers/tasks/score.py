@@ -11,7 +11,7 @@ from app.catalog.metrics import METRICS
 from app.config import settings
 from app.db import insert_ignore
 from app.errors import WeightsMissing
-from app.jobs import Lease
+from app.leasing import Lease
 from app.models import Candidate, Image, Score, utcnow
 from app.services import flow
 from workers.metrics.engine import ScoringEngine, metric_version
