@@ -9,13 +9,13 @@ SOAKS := $(wildcard benchmarks/soak*.py)
 BENCHMARKS := $(filter-out $(SOAKS) benchmarks/seed.py benchmarks/provider_images.py benchmarks/__init__.py,$(wildcard benchmarks/*.py))
 COMPILE = .venv/bin/uv pip compile --quiet --universal --no-emit-index-url --python-version 3.11 --no-annotate --custom-compile-command "make lock"
 
-.PHONY: help setup setup-test demo test check bench soak lock clean python
+.PHONY: help setup setup-test demo test fuzz check bench soak lock clean python
 
 help:
 	@echo "make demo    set up, start everything with the demo photographs on http://127.0.0.1:8000"
 	@echo "make test    set up, run all tests           (make test TESTS='tests/unit -k patch' for some)"
 	@echo "make check   style, types, imports, templates"
-	@echo "make bench   measure; make soak: hours of load; make lock: pin newer packages; make clean"
+	@echo "make bench   measure; make soak: hours of load; make fuzz: random examples; make lock: pin newer packages; make clean"
 
 python:
 	@command -v $(PYTHON) >/dev/null || { echo "error: $(PYTHON) is missing: install Python 3.11 or newer" >&2; exit 1; }
@@ -33,6 +33,10 @@ demo: setup
 
 test: setup-test
 	GGT_TEST_WEIGHTS=$(CURDIR)/.cache/weights $(RUN) -m pytest -n 2 --dist loadgroup $(TESTS)
+
+# Property tests with thousands of random examples each. What one finds becomes an @example of its test.
+fuzz: setup-test
+	HYPOTHESIS_PROFILE=fuzz $(RUN) -m pytest -n 2 --timeout 1800 $(shell grep -rlE '^from hypothesis' tests)
 
 check: setup
 	.venv/bin/ruff check .

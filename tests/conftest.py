@@ -10,6 +10,7 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
+import hypothesis
 import pytest
 from fastapi import FastAPI
 from fastapi.testclient import TestClient
@@ -26,6 +27,11 @@ from app.services.weights import fetch_weights
 from app.storage import storage
 from tests import factories
 from tests.databases import PostgresServer, migrated_sqlite
+
+# The same examples each time: what turns red is what was changed. `make fuzz` looks for new ones.
+hypothesis.settings.register_profile("repeatable", derandomize=True, deadline=None)
+hypothesis.settings.register_profile("fuzz", max_examples=5000, deadline=None, print_blob=True)
+hypothesis.settings.load_profile(os.environ.get("HYPOTHESIS_PROFILE", "repeatable"))
 
 LOOPBACK = ("127.", "::1", "localhost", "0.0.0.0")
 

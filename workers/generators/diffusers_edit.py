@@ -8,6 +8,7 @@ and what was made of those is cut off again. torch and diffusers are imported on
 import gc
 import logging
 import math
+from abc import ABC, abstractmethod
 from collections.abc import Callable
 from contextlib import nullcontext
 from dataclasses import dataclass
@@ -56,7 +57,7 @@ class LoadOptions:
         return self.device.startswith("cuda")
 
 
-class OpenModel:
+class OpenModel(ABC):
     """An image-editing model of the catalogue, loaded with diffusers on construction.
 
     Raises :class:`WeightsMissing` when files or packages are missing and :class:`GenerationError` when the device cannot
@@ -93,9 +94,9 @@ class OpenModel:
         pixels = _taken(self._checked(made), frame, content, (width, height))
         return Output(pixels=pixels, details={**self._facts, **own})
 
+    @abstractmethod
     def layout(self, width: int, height: int) -> tuple[Size, Size]:
         """The frame to work in, and the size of the LQ at its top left. Raises :class:`GenerationError` for an odd shape."""
-        raise NotImplementedError
 
     def guidance(self, value: float) -> dict[str, Any]:
         """The pipeline's own arguments for a strength of guidance: FLUX.2's network takes it as an input (distillation)."""

@@ -1,0 +1,122 @@
+"""What the pictures of docs/screenshots show, and the way there."""
+
+from collections.abc import Callable
+
+from playwright.sync_api import Page
+from trial import SETTINGS
+
+PREFERRED = ("low_light", "old_photo")
+"""Categories in the order in which the review page is asked for a pair: those of the local methods, for the README."""
+
+
+def open_review(page: Page, base: str) -> int:
+    """Open a pair of the first preferred category that has one; returns its image's id."""
+    for category in PREFERRED:
+        page.goto(f"{base}/review?category={category}")
+        image = page.locator("#accept input[name=image_id]").get_attribute("value")
+        if image:
+            settle(page)
+            return int(image)
+    raise SystemExit("No pair waits for verification: let a run finish first.")
+
+
+def settle(page: Page) -> None:
+    """Wait until every visible picture is painted. Live pages never get idle, so not for the network.
+
+    Asked again and again from here: the pages' security policy refuses Playwright's own polling.
+    """
+    painted = "[...document.images].every(i => i.complete || i.getBoundingClientRect().top > innerHeight)"
+    for _ in range(100):
+        if page.evaluate(painted):
+            break
+        page.wait_for_timeout(100)
+    page.wait_for_timeout(700)
+
+
+def at(path: str) -> Callable[[Page, str], None]:
+    """A picture of one address."""
+
+    def show(page: Page, base: str) -> None:
+        page.goto(base + path)
+        settle(page)
+
+    return show
+
+
+def review(mode: str) -> Callable[[Page, str], None]:
+    """The review page in a view: side, slider or difference."""
+
+    def show(page: Page, base: str) -> None:
+        open_review(page, base)
+        page.locator(f'[data-mode="{mode}"]').click()
+        settle(page)
+
+    return show
+
+
+def history(page: Page, base: str) -> None:
+    """The history of the image that review shows."""
+    at(f"/images/{open_review(page, base)}")(page, base)
+
+
+def scrolled(path: str, selector: str) -> Callable[[Page, str], None]:
+    """A picture of one address, from an element on."""
+
+    def show(page: Page, base: str) -> None:
+        page.goto(base + path)
+        settle(page)
+        page.locator(selector).evaluate("e => { e.style.scrollMarginTop = '60px'; e.scrollIntoView({block: 'start'}); }")
+        settle(page)
+
+    return show
+
+
+def most_attempts(page: Page, base: str, method: str) -> tuple[int, int]:
+    """The image whose chain by ``method`` has most attempts, or else most verdicts; and the last attempt's candidate."""
+    found = []
+    for image in page.request.get(f"{base}/api/v1/images").json()["items"]:
+        for chain in page.request.get(f"{base}/api/v1/images/{image['id']}").json()["chains"]:
+            made = chain["attempts"]
+            if chain["name"].startswith(method) and made:
+                last = max(made, key=lambda attempt: attempt["attempt"])
+                rank = (len(made), sum(len(attempt["verdicts"]) for attempt in made))
+                found.append((*rank, image["id"], last["candidate"]["id"]))
+    if not found:
+        raise SystemExit(f"No image has a candidate of {method}.")
+    *_, image_id, candidate_id = max(found)
+    return int(image_id), int(candidate_id)
+
+
+def attempt(page: Page, base: str) -> None:
+    """The last attempt of the longest chain: its prompt carries what the judge found wrong."""
+    image_id, candidate_id = most_attempts(page, base, "gpt-image-2")
+    scrolled(f"/images/{image_id}", f"#candidate-{candidate_id}")(page, base)
+
+
+def written(page: Page, base: str) -> None:
+    """The prompts that were written for an image."""
+    scrolled(f"/images/{most_attempts(page, base, 'nano-banana-2')[0]}", "#prompts")(page, base)
+
+
+def shots(runs: dict[str, int]) -> dict[str, Callable[[Page, str], None]]:
+    """What is shown on a desktop, in order."""
+    return {
+        "review": review("side"),
+        "review-slider": review("slider"),
+        "dashboard": at("/"),
+        "images": at("/images"),
+        "image": history,
+        "run": at(f"/runs/{runs['local']}"),
+        "ingest": at("/ingest"),
+        "people": at("/people"),
+        "providers": at("/providers"),
+        "new-run": at(f"/runs/new?{SETTINGS}"),
+        "run-paid": at(f"/runs/{runs['settings']}"),
+        "prompts": at("/prompts"),
+        "prompt": at("/prompts/meta/haze"),
+        "image-prompt": written,
+        "image-mfm": attempt,
+        "filter": at("/filter?category=old_photo"),
+        "judges": at("/judges?a=stand-in:gemini-3.1-pro&b=stand-in:gpt-5.4-pro"),
+        "regenerate": at("/images/regenerate?category=rain"),
+    }
