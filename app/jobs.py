@@ -29,6 +29,7 @@ class Job:
 JOBS: dict[str, Job] = {
     "plan": Job("workers.tasks.plan:PlanTask"),
     "plan_judge": Job("workers.tasks.plan:PlanJudgeTask"),
+    "bulk": Job("workers.tasks.bulk:BulkTask"),
     "generate": Job("workers.tasks.generate:GenerateTask"),
     "score": Job("workers.tasks.score:ScoreTask", batch=4),
     "judge": Job("workers.tasks.judge:JudgeTask"),

@@ -31,19 +31,30 @@ METRIC_INDEX = "ix_metric_"
 
 
 def _index_metrics(connection: Connection) -> None:
-    """An index on each metric's value in the summaries. They follow the catalogue, so a new metric needs no migration.
+    """Indexes on each metric's value in the summaries. They follow the catalogue, so a new metric needs no migration.
 
-    The expressions are those of ``app.services.metric_value``, or the database would not use the indexes.
+    Two are of the candidates that images show, of all and by category; one of each method's latest, in its order. The
+    expressions are those of ``app.services.metric_value``, or the database would not use the indexes.
     """
     value = {
         "sqlite": "json_extract(metrics, '$.{0}')",
         "postgresql": "CAST(metrics ->> '{0}' AS DOUBLE PRECISION)",
     }[connection.dialect.name]
+    true = {"sqlite": " = 1", "postgresql": ""}[connection.dialect.name]
     for key in METRICS:
-        expression = value.format(key)
-        connection.exec_driver_sql(
-            f"CREATE INDEX IF NOT EXISTS {METRIC_INDEX}{key} ON candidate_summary (({expression}), candidate_id)"
-        )
+        expression = f"({value.format(key)}), candidate_id"
+        for which, flag, columns in (
+            ("current", "is_current", f"{expression}, image_id, source_id"),
+            ("category", "is_current", f"category, {expression}, image_id, source_id"),
+            ("latest", "is_latest", f"method_id, {expression}"),
+        ):
+            connection.exec_driver_sql(
+                f"CREATE INDEX IF NOT EXISTS {METRIC_INDEX}{which}_{key} ON candidate_summary ({columns}) WHERE {flag}{true}"
+            )
+        if connection.dialect.name == "postgresql":  # it learns nothing about an expression from partial indexes
+            connection.exec_driver_sql(
+                f"CREATE STATISTICS IF NOT EXISTS metric_{key} ON ({value.format(key)}) FROM candidate_summary"
+            )
 
 
 def downgrade(url: str | None = None, revision: str = "base") -> None:

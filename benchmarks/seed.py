@@ -1,9 +1,11 @@
 """Fills an installation's database with invented images, candidates and work, to measure pages on.
 
     GGT_DATA_DIR=/tmp/bench python -m benchmarks.seed --candidates 100000
+    GGT_DATABASE_URL=postgresql+psycopg://... GGT_DATA_DIR=/tmp/bench python -m benchmarks.seed --copies 9
 
 Rows go straight into the database in bulk; the same seed gives the same rows. A handful of pictures (drawn, or the
-photographs of ``--photos``) stand behind all of them.
+photographs of ``--photos``) stand behind all of them. ``--copies`` adds everything so many times again, which the database
+does by itself, and faster: for that it has to be empty before.
 """
 
 import argparse
@@ -18,7 +20,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-from sqlalchemy import func, insert, select
+from sqlalchemy import func, insert, select, text, update
 from sqlmodel import Session, SQLModel, col
 
 from app import migrate
@@ -42,6 +44,7 @@ from app.models import (
     Stage,
     Verdict,
     WorkItem,
+    table_of,
     utcnow,
 )
 from app.storage import storage
@@ -91,6 +94,40 @@ def seed(candidates: int, photos: Path | None = None, number: int = 1) -> dict[s
         items = counts["work_item"]
         session.get_one(Run, run).total, session.get_one(Run, run).done = items, items
     return counts
+
+
+COPIED: dict[type[SQLModel], dict[str, str]] = {
+    SourceFile: {"id": "id + :n", "file_sha256": "CAST(:k AS TEXT) || substr(file_sha256, 9)"},
+    Image: {"id": "id + :n", "source_file_id": "source_file_id + :n",
+            "current_candidate_id": "current_candidate_id + 2 * :n"},
+    Candidate: {"id": "id + 2 * :n", "image_id": "image_id + :n"},
+    CandidateSummary: {"candidate_id": "candidate_id + 2 * :n", "image_id": "image_id + :n"},
+    WorkItem: {"id": "id + :items", "key": "key || CAST(:k AS TEXT)"},
+}  # fmt: skip
+"""What is other in a copy of a table's rows: the ids, which are moved on, and what has to be unique."""
+
+
+def copy(times: int) -> None:
+    """Add all images, with what belongs to them, so many times again. One transaction for each time."""
+    with unit_of_work() as session:
+        images, items = (session.execute(select(func.max(col(t.id)))).scalar_one() for t in (Image, WorkItem))
+    for k in range(1, times + 1):
+        with unit_of_work() as session:
+            given = {"n": k * images, "items": k * items, "k": f"{k:08}", "images": images, "most": items}
+            for table, other in COPIED.items():
+                columns = [column.name for column in table_of(table).columns]
+                values = ", ".join(other.get(name, f'"{name}"') for name in columns)
+                names = ", ".join(f'"{name}"' for name in columns)
+                first = {Candidate: "image_id <= :images", CandidateSummary: "image_id <= :images", WorkItem: "id <= :most"}
+                where = first.get(table, "id <= :images")
+                name = table_of(table).name
+                session.execute(text(f"INSERT INTO {name} ({names}) SELECT {values} FROM {name} WHERE {where}"), given)
+            session.execute(update(Run).values(total=col(Run.total) + items, done=col(Run.done) + items))
+    if not settings().sqlite:
+        with unit_of_work() as session:
+            for made in (SourceFile, Image, Candidate, WorkItem):
+                name = table_of(made).name
+                session.execute(text(f"SELECT setval(pg_get_serial_sequence('{name}', 'id'), max(id)) FROM {name}"))
 
 
 def _parents(session: Session, first: int) -> tuple[list[int], list[int], int]:
@@ -166,6 +203,7 @@ def _add_candidates(
         rows.setdefault(CandidateSummary, []).append(
             {"candidate_id": candidate_id, "image_id": image_id, "method_id": method, "source_id": image["source_id"],
              "category": image["category"], "chosen": chosen, "attempt": choose.choice((1, 1, 1, 1, 2, 3)) if chosen else 1,
+             "is_current": chosen, "is_latest": True,
              "stage": stage if chosen else Stage.SCORED, "metrics": metrics, "decision": decision, "rule_decision": decision,
              "filter_passed": stage != Stage.FILTERED_OUT if chosen else None, "filter_reason": "", "review": None}
         )  # fmt: skip
@@ -240,12 +278,14 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.partition("\n")[0])
     parser.add_argument("--candidates", type=int, default=100_000)
     parser.add_argument("--photos", type=Path, help="a folder of photographs to stand behind the rows")
+    parser.add_argument("--copies", type=int, default=0, help="add the rows so many times again")
     given = parser.parse_args()
     settings().data_dir.mkdir(parents=True, exist_ok=True)
     migrate.upgrade(settings().sql_url)
     began = time.perf_counter()
     counts = seed(given.candidates, given.photos)
-    print(f"{sum(counts.values()):,} rows in {time.perf_counter() - began:.1f} s:", counts)
+    copy(given.copies)
+    print(f"{sum(counts.values()) * (given.copies + 1):,} rows in {time.perf_counter() - began:.1f} s:", counts)
 
 
 if __name__ == "__main__":

@@ -28,6 +28,8 @@ STAMPS = VENV / ".stamps"
 UNFINISHED = STAMPS / "packages.unfinished"
 REQUIREMENTS = ROOT / "requirements"
 CACHE = ROOT / ".cache"
+AXE = ROOT / "node_modules" / "axe-core" / "axe.min.js"
+"""Finds barriers in pages; for tests in a browser only, and never served."""
 GB = 1e9
 NEEDED_BYTES = 9 * GB
 NODE_MAJOR = 20
@@ -191,10 +193,11 @@ def npm_command(lock: int) -> tuple[list[str], dict[str, str]]:
     return [str(binaries / "node"), str(npm_cli)], {"PATH": path}
 
 
-def install_assets(lock: int) -> None:
+def install_assets(lock: int, tests: bool) -> None:
+    """What the browser is served and, for ``tests``, what only tests need."""
     npm, env = npm_command(lock)
     hint = "browser assets could not be installed: is the network there? Run make again"
-    run([*npm, "ci", "--no-audit", "--no-fund"], hint, lock, env)
+    run([*npm, "ci", "--no-audit", "--no-fund", *([] if tests else ["--omit=dev"])], hint, lock, env)
     run([*npm, "run", "--silent", "vendor"], "browser assets could not be copied to static/vendor", lock, env)
 
 
@@ -247,8 +250,9 @@ def set_up(weights: bool, browser: bool) -> None:
             "assets",
             "Browser assets",
             digest(place, ROOT / "package.json", ROOT / "package-lock.json", ROOT / "scripts" / "vendor.mjs"),
-            any((ROOT / "static" / "vendor").glob("*")),
-            lambda: install_assets(lock),
+            # Not a key of its own: `make demo` after `make test` keeps what is there.
+            any((ROOT / "static" / "vendor").glob("*")) and (AXE.is_file() or not browser),
+            lambda: install_assets(lock, browser),
         )
         if weights:
             fetch = [str(VENV / "bin" / "ggt"), "weights", "fetch"]

@@ -105,10 +105,14 @@ def make_candidate(
     )  # fmt: skip
     session.add(candidate)
     session.flush()
+    for other in session.exec(select(CandidateSummary).where(col(CandidateSummary.image_id) == _id(image.id))):
+        other.is_latest = other.is_latest and other.method_id != made_by.id
+        other.is_current = other.is_current and not chosen
     session.add(
         CandidateSummary(
             candidate_id=_id(candidate.id), image_id=_id(image.id), method_id=_id(made_by.id), source_id=image.source_id,
             category=image.category, chosen=chosen, attempt=2 if parent else 1, stage=stage, metrics=metrics or {},
+            is_current=chosen, is_latest=True,
         )
     )  # fmt: skip
     if chosen:

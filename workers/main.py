@@ -11,7 +11,7 @@ from celery import signals
 
 from app import db, job_control, messages
 from app.db import unit_of_work
-from app.services import ingest
+from app.services import ingest, queues
 from workers import paid, runtime
 
 app = messages.celery_app()
@@ -46,6 +46,8 @@ def _warm_up(sender: Any, **_: object) -> None:
         threading.Thread(target=paid.warm_up, name="warm-up", daemon=True).start()
 
 
+FILL_SECONDS = 2.0
+"""How long one sweep may put images into queues."""
 M_ARENA_MAX = -8
 """See mallopt(3)."""
 
@@ -74,8 +76,18 @@ def sweep() -> None:
     with unit_of_work() as session:
         released = job_control.sweep(session)
         ingest.close_abandoned(session)
+    fill_queues()
     if released:
         log.warning("%d work items of silent workers were given back", released)
+
+
+def fill_queues() -> None:
+    """Go on filling new review queues, window by window."""
+    until = time.monotonic() + FILL_SECONDS
+    while time.monotonic() < until:
+        with unit_of_work() as session:
+            if not queues.fill_some(session):
+                return
 
 
 @signals.worker_process_init.connect

@@ -12,4 +12,19 @@ ASPECTS: tuple[Aspect, ...] = (
     "content_reasonableness",
     "color_consistency",
 )
+ASPECT_TITLES: dict[Aspect, str] = {
+    "restoration_quality": "Restoration quality",
+    "object_consistency": "Object consistency",
+    "geometry_alignment": "Geometry alignment",
+    "content_reasonableness": "Content reasonableness",
+    "color_consistency": "Colour consistency",
+}
+SHORT_TITLES: dict[Aspect, str] = {
+    "restoration_quality": "Restoration",
+    "object_consistency": "Objects",
+    "geometry_alignment": "Geometry",
+    "content_reasonableness": "Content",
+    "color_consistency": "Colour",
+}
+"""Where five stand side by side in little room."""
 Decision = Literal["accept", "reject"]

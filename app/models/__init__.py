@@ -5,20 +5,23 @@ from app.models.candidates import Candidate, CandidateSummary, Method, Refusal, 
 from app.models.collection import Image, PhashBand, Source, SourceFile, Stage
 from app.models.people import ApiToken, Invitation, Role, SignIn, User
 from app.models.prompts import FilterSetting, PromptVersion, WrittenPrompt
-from app.models.reviews import Event, Pair, Review, ReviewLease
+from app.models.reviews import Event, GoldAnswer, Pair, QueueItem, Review, ReviewLease, ReviewQueue
 from app.models.runs import ItemState, Run, RunState, WorkItem
 from app.models.spending import ApiCall, BatchJob, BatchState, CallState, ProviderAccount
+from app.models.views import BulkAction, SavedView, SetAside
 
 __all__ = [
     "ApiCall",
     "ApiToken",
     "BatchJob",
     "BatchState",
+    "BulkAction",
     "CallState",
     "Candidate",
     "CandidateSummary",
     "Event",
     "FilterSetting",
+    "GoldAnswer",
     "Image",
     "Invitation",
     "ItemState",
@@ -28,13 +31,17 @@ __all__ = [
     "PhashBand",
     "PromptVersion",
     "ProviderAccount",
+    "QueueItem",
     "Refusal",
     "Review",
     "ReviewLease",
+    "ReviewQueue",
     "Role",
     "Run",
     "RunState",
+    "SavedView",
     "Score",
+    "SetAside",
     "SignIn",
     "Source",
     "SourceFile",

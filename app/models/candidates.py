@@ -2,7 +2,7 @@
 
 from datetime import datetime
 
-from sqlalchemy import Index, UniqueConstraint
+from sqlalchemy import Index, UniqueConstraint, text
 from sqlmodel import Field, SQLModel
 
 from app.models.base import Json, JsonColumn, UtcDateTime, utcnow
@@ -76,18 +76,28 @@ class Refusal(SQLModel, table=True):
     created_at: datetime = Field(default_factory=utcnow, sa_type=UtcDateTime)
 
 
+def _of(flag: str, name: str, *columns: str) -> Index:
+    """An index of the rows that have a flag, as either engine writes that."""
+    return Index(name, *columns, sqlite_where=text(f"{flag} = 1"), postgresql_where=text(flag))
+
+
 class CandidateSummary(SQLModel, table=True):
     """One row per candidate with what lists filter and sort by; written by the services that change any of it.
 
     ``metrics`` holds the latest value per metric of the HQ (full-reference ones against the LQ) and, as ``<metric>_lq``,
     no-reference values of the LQ. ``chosen`` marks the chain that may reach review, ``attempt`` its length so far.
+    ``is_current``: it is its image's current candidate; ``is_latest``: its method made nothing newer of the image. Lists
+    show one candidate of each image, so their indexes hold those rows alone; the indexes on metrics are in ``migrate.py``.
     """
 
     __tablename__ = "candidate_summary"
     __table_args__ = (
         Index(None, "category", "stage"),
         Index(None, "method_id", "stage"),
-        Index(None, "method_id", "image_id"),
+        # one per image, newest first, narrowed by what judges said; and one per image of a method
+        _of("is_current", "ix_candidate_summary_current", "decision", "image_id"),
+        _of("is_current", "ix_candidate_summary_current_image", "image_id"),
+        _of("is_latest", "ix_candidate_summary_latest", "method_id", "image_id"),
         Index(None, "attempt", "stage", "chosen"),
         Index(None, "stage", "candidate_id"),
     )
@@ -98,6 +108,8 @@ class CandidateSummary(SQLModel, table=True):
     source_id: int = Field(foreign_key="source.id")
     category: str = Field(max_length=20)
     chosen: bool = False
+    is_current: bool = False
+    is_latest: bool = False
     attempt: int = 1
     stage: str = Field(max_length=30)
     metrics: Json = Field(default_factory=dict, sa_type=JsonColumn)

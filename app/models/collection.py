@@ -61,9 +61,12 @@ class Stage(StrEnum):
     REFINING = "refining"
     JUDGED_OUT = "judged_out"
     AWAITING = "awaiting_verification"
+    DISPUTED = "disputed"
+    REQUESTED = "regeneration_requested"
     VERIFIED = "verified"
     REJECTED = "rejected"
     FAILED = "failed"
+    SET_ASIDE = "set_aside"
 
 
 class Image(SQLModel, table=True):
@@ -93,6 +96,7 @@ class Image(SQLModel, table=True):
     stage: str = Field(default=Stage.COLLECTED, max_length=30)
     stage_reason: str = Field(default="", max_length=500)
     current_candidate_id: int | None = Field(default=None)
+    decisions_wanted: int = 1
     created_at: datetime = Field(default_factory=utcnow, sa_type=UtcDateTime)
 
     @property

@@ -8,6 +8,7 @@ from collections.abc import Mapping
 from dataclasses import replace
 from typing import Any
 
+from sqlalchemy import update
 from sqlmodel import Session, col, select
 
 from app import jobs
@@ -24,7 +25,7 @@ from app.domain.refinement import NextAttempt, next_attempt, weakest
 from app.domain.verdict import failed_aspects
 from app.jobs import NewItem
 from app.models import Candidate, CandidateSummary, Image, Refusal, Run, Score, Stage, Verdict, utcnow
-from app.services import filter_rules, prompts
+from app.services import filter_rules, prompts, queues
 from app.services.options import taken_stages
 from app.services.recipes import Chain, generate_item, method_for, stand_in_mark
 
@@ -45,10 +46,14 @@ def candidate_made(session: Session, run_id: int, candidate: Candidate, payload:
             source_id=image.source_id,
             category=image.category,
             stage=Stage.GENERATED,
+            is_latest=True,
         )
+        _unmark(session, col(CandidateSummary.is_latest), candidate, col(CandidateSummary.method_id) == candidate.method_id)
     chosen = payload["chosen"] and _may_take(image, payload)
     if chosen:
+        _unmark(session, col(CandidateSummary.is_current), candidate, col(CandidateSummary.is_current))
         summary.chosen, summary.attempt, summary.stage = True, payload["attempt"], Stage.GENERATED
+        summary.is_current = True
         image.current_candidate_id, image.stage, image.stage_reason = candidate.id, Stage.GENERATED, ""
     session.add(summary)
     session.add(image)
@@ -56,6 +61,15 @@ def candidate_made(session: Session, run_id: int, candidate: Candidate, payload:
     jobs.add_items(session, run_id, _score_items(candidate, judge, chosen=chosen))
     if judge and not chosen:
         jobs.add_items(session, run_id, [_judge(session, image, candidate.id, judge, decides=False)])
+
+
+def _unmark(session: Session, flag: Any, candidate: Candidate, among: Any) -> None:
+    """Take a flag from the image's other candidates: one of them has it, and ``candidate`` gets it now."""
+    others = col(CandidateSummary.image_id) == candidate.image_id, col(CandidateSummary.candidate_id) != candidate.id
+    session.execute(
+        update(CandidateSummary).where(*others, among).values({flag: False}),
+        execution_options={"synchronize_session": False},
+    )
 
 
 def _locked_image(session: Session, image_id: int) -> Image:
@@ -69,6 +83,11 @@ def _may_take(image: Image, payload: Mapping[str, Any]) -> bool:
     if parent_id is None:
         return image.stage in taken_stages(replace=payload.get("replaces", False))
     return image.current_candidate_id == parent_id and image.stage in (Stage.REFINING, Stage.FAILED)
+
+
+def _goes_on(image: Image, candidate_id: int) -> bool:
+    """Whether what became of a candidate moves its image: not when it has a newer one, or was set aside."""
+    return image.current_candidate_id == candidate_id and image.stage != Stage.SET_ASIDE
 
 
 def _score_items(candidate: Candidate, judge: str, *, chosen: bool) -> list[NewItem]:
@@ -146,7 +165,7 @@ def step_failed(session: Session, candidate_id: int, error: str) -> None:
     """Scoring or judging a candidate of a chosen chain was given up: its image says so."""
     candidate = session.get_one(Candidate, candidate_id)
     image = _locked_image(session, candidate.image_id)
-    if image.current_candidate_id == candidate_id:
+    if _goes_on(image, candidate_id):
         image.stage, image.stage_reason = Stage.FAILED, error[:500]
         session.add(image)
 
@@ -165,7 +184,7 @@ def scored(session: Session, run_id: int, candidate_id: int, *, filters: bool, j
     if summary.stage == Stage.GENERATED and (filters or not summary.chosen):
         summary.stage = Stage.SCORED
     session.add(summary)
-    if not filters or image.current_candidate_id != candidate_id:
+    if not filters or not _goes_on(image, candidate_id):
         return
     rule = filter_rules.in_force(session, image.category)
     directions = {key: METRICS[key].better for key in rule.min_improvement if key in METRICS}
@@ -202,7 +221,7 @@ def judged(session: Session, run_id: int, verdict: Verdict, *, decides: bool) ->
     image = _locked_image(session, candidate.image_id)
     summary = session.get_one(CandidateSummary, verdict.candidate_id)
     summary.decision, summary.rule_decision = verdict.decision, verdict.rule_decision
-    if image.current_candidate_id != candidate.id:
+    if not _goes_on(image, verdict.candidate_id):
         session.add(summary)
         return
     if verdict.decision == "accept":
@@ -253,6 +272,8 @@ def _set_stage(session: Session, image: Image, summary: CandidateSummary, stage:
     image.stage, image.stage_reason, summary.stage = stage, reason[:500], stage
     session.add(image)
     session.add(summary)
+    if stage == Stage.AWAITING:
+        queues.admit(session, image.id or 0)
 
 
 def counts_of_run(session: Session, run_id: int) -> dict[str, int]:

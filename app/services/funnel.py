@@ -9,8 +9,10 @@ from sqlmodel import Session, col
 
 from app.catalog.categories import CATEGORIES
 from app.models import CandidateSummary, Image, ItemState, Run, Source, Stage, WorkItem
+from app.services.unindexed import unindexed
 
-_JUDGED_IN = (Stage.AWAITING, Stage.VERIFIED, Stage.REJECTED)
+_DECIDED = (Stage.VERIFIED, Stage.REJECTED, Stage.REQUESTED)
+_JUDGED_IN = (Stage.AWAITING, Stage.DISPUTED, *_DECIDED)
 _FILTER_PASSED = (Stage.SCORED, Stage.REFINING, Stage.JUDGED_OUT, *_JUDGED_IN)
 _SCORED = (Stage.FILTERED_OUT, *_FILTER_PASSED)
 _GENERATED = (Stage.GENERATED, *_SCORED)
@@ -21,7 +23,8 @@ class Counts:
     """Images by how far they have come. Cumulative: one that waits for verification was also generated and scored.
 
     ``judged_in`` are those a judge retained at any attempt, ``verified`` those a person decided on, ``pairs`` those
-    accepted. ``filtered_out``, ``judged_out``, ``refining``, ``waiting`` and ``failed`` say where the others stopped.
+    accepted. ``filtered_out``, ``judged_out``, ``refining``, ``waiting``, ``failed`` and ``set_aside`` say where the others
+    stopped.
     """
 
     collected: int = 0
@@ -36,6 +39,7 @@ class Counts:
     verified: int = 0
     pairs: int = 0
     failed: int = 0
+    set_aside: int = 0
 
     @property
     def share(self) -> float | None:
@@ -109,7 +113,7 @@ def stage_counts(session: Session) -> dict[str, Counter[str]]:
 
 
 def cumulative(stages: Mapping[str, int]) -> Counts:
-    """Counts of the funnel from the number of images at each stage. A failed image counts as collected only."""
+    """Counts of the funnel from the images at each stage. One that failed or was set aside counts as collected only."""
 
     def among(wanted: Iterable[str]) -> int:
         return sum(stages.get(stage, 0) for stage in wanted)
@@ -123,10 +127,11 @@ def cumulative(stages: Mapping[str, int]) -> Counts:
         judged_in=among(_JUDGED_IN),
         judged_out=among([Stage.JUDGED_OUT]),
         refining=among([Stage.REFINING]),
-        waiting=among([Stage.AWAITING]),
-        verified=among([Stage.VERIFIED, Stage.REJECTED]),
+        waiting=among([Stage.AWAITING, Stage.DISPUTED]),
+        verified=among(_DECIDED),
         pairs=among([Stage.VERIFIED]),
         failed=among([Stage.FAILED]),
+        set_aside=among([Stage.SET_ASIDE]),
     )
 
 
@@ -176,7 +181,7 @@ def _later_attempts(session: Session) -> dict[int, int]:
             and_(
                 col(CandidateSummary.attempt) > 1,
                 col(CandidateSummary.chosen),
-                col(CandidateSummary.stage).in_(_JUDGED_IN),
+                unindexed(col(CandidateSummary.stage)).in_(_JUDGED_IN),  # the index on attempts has all that is asked for
             )
         )
         .group_by(col(CandidateSummary.attempt))

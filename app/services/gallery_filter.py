@@ -11,6 +11,9 @@ from app.catalog.metrics import METRICS
 from app.errors import GgtError
 from app.models import Stage
 
+MOST_IDS = 500
+"""Images that can be named one by one: their ids stand in the address."""
+
 
 @dataclass(frozen=True)
 class MetricRange:
@@ -27,7 +30,8 @@ class GalleryFilter:
 
     ``method`` is a method's name: its latest candidate then stands beside each image, else the image's current one.
     ``verdict`` is a judge's decision, accept, reject or none. ``sort`` is "newest", a metric's key (best first) or
-    "-" and a metric's key (worst first); a metric sort shows only candidates that have a value.
+    "-" and a metric's key (worst first); a metric sort shows only candidates that have a value. ``ids`` are images that
+    somebody ticked, in the address as "12,15"; nothing else is shown then.
     """
 
     category: str = ""
@@ -38,6 +42,7 @@ class GalleryFilter:
     metrics: tuple[MetricRange, ...] = ()
     undersized: bool = False
     sort: str = "newest"
+    ids: tuple[int, ...] = ()
 
     @classmethod
     def parse(cls, query: Mapping[str, str]) -> "GalleryFilter":
@@ -55,7 +60,7 @@ class GalleryFilter:
                 ranges.append(MetricRange(key, low, high))
         return cls(
             category, query.get("source", ""), stage, query.get("method", ""), verdict, tuple(ranges),  # type: ignore[arg-type]
-            query.get("undersized", "") in ("1", "true", "on"), sort,
+            query.get("undersized", "") in ("1", "true", "on"), sort, _ids(query.get("ids", "")),
         )  # fmt: skip
 
     def query(self) -> dict[str, str]:
@@ -66,6 +71,7 @@ class GalleryFilter:
             pairs[f"{r.metric}_max"] = "" if r.high is None else f"{r.high:g}"
         pairs["undersized"] = "1" if self.undersized else ""
         pairs["sort"] = "" if self.sort == "newest" else self.sort
+        pairs["ids"] = ",".join(map(str, self.ids))
         return {name: value for name, value in pairs.items() if value}
 
     def url(self, path: str, **more: str) -> str:
@@ -88,6 +94,15 @@ def _one_of(query: Mapping[str, str], name: str, known: Mapping[str, object]) ->
     if value and value not in known:
         raise GgtError(f"There is no {name} {value[:40]!r}. Choose one of: {', '.join(known)}.")
     return value
+
+
+def _ids(text: str) -> tuple[int, ...]:
+    parts = [part for part in text.split(",") if part]
+    if not all(part.isascii() and part.isdigit() and len(part) < 10 for part in parts):
+        raise GgtError(f"ids must be numbers with commas between them, not {text[:40]!r}.")
+    if len(parts) > MOST_IDS:
+        raise GgtError(f"These are {len(parts)} images; {MOST_IDS} is the most that can be ticked. Use a filter instead.")
+    return tuple(sorted({int(part) for part in parts}))
 
 
 def _number(query: Mapping[str, str], name: str) -> float | None:

@@ -6,10 +6,9 @@ from sqlalchemy import Float, literal_column
 from sqlalchemy.ext.compiler import compiles
 from sqlalchemy.sql.compiler import SQLCompiler
 from sqlalchemy.sql.functions import FunctionElement
-from sqlmodel import col
 
 from app.catalog.metrics import METRICS
-from app.models import CandidateSummary
+from app.models import CandidateSummary, table_of
 
 
 class metric_value(FunctionElement[float]):
@@ -22,7 +21,7 @@ class metric_value(FunctionElement[float]):
 
 def metric_of_summary(key: str) -> metric_value:
     """The value of ``key``, which must be in the catalogue (it becomes part of the statement). Raises KeyError."""
-    return metric_value(col(CandidateSummary.metrics), literal_column(f"'{METRICS[key].key}'"))
+    return metric_value(table_of(CandidateSummary).c.metrics, literal_column(f"'{METRICS[key].key}'"))
 
 
 @compiles(metric_value, "sqlite")

@@ -19,7 +19,7 @@ from app.services.gallery_filter import GalleryFilter
 from app.services.recipes import Setting
 
 LOCAL_JUDGE = "local-measure"
-REOPENED = (Stage.FILTERED_OUT, Stage.JUDGED_OUT, Stage.REJECTED, Stage.FAILED)
+REOPENED = (Stage.FILTERED_OUT, Stage.JUDGED_OUT, Stage.REJECTED, Stage.REQUESTED, Stage.FAILED)
 """Stages from which another run may take an image up again, with a recipe that was not tried yet."""
 
 
@@ -116,8 +116,9 @@ def _check_key(provider: str, what: str) -> None:
 
 
 def images_of(options: PipelineOptions) -> Any:
-    """The statement that selects the ids of the images a run is about."""
+    """The statement that selects the ids of the images a run is about: never of one that was set aside."""
     query = gallery.matching_ids(GalleryFilter.parse(options.query)) if options.query else select(col(Image.id))
+    query = query.where(col(Image.stage) != Stage.SET_ASIDE)
     if options.categories:
         query = query.where(col(Image.category).in_(options.categories))
     if options.source_id is not None:

@@ -3,12 +3,12 @@
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
-from sqlalchemy import delete, func, select, update
+from sqlalchemy import bindparam, delete, func, select, update
 from sqlmodel import Session, col
 
 from app.config import settings
 from app.errors import Conflict, GgtError, NotFound
-from app.models import ApiToken, Event, Role, SignIn, User, new_token, utcnow
+from app.models import ApiToken, Event, Role, SignIn, User, new_token, table_of, utcnow
 from app.security import PASSWORD_MAX, PASSWORD_MIN, hash_password, hash_token, verify_password
 from app.services.events import record
 
@@ -50,13 +50,18 @@ def may(role: str, needed: str) -> bool:
 # --- signing in -----------------------------------------------------------------------------------------------------
 
 
+_USERS, _SIGN_INS = table_of(User), table_of(SignIn)
+_SIGNED_IN = (
+    select(_USERS.c.id, _USERS.c.name, _USERS.c.email, _USERS.c.role, _SIGN_INS.c.expires_at)
+    .join(_USERS, _USERS.c.id == _SIGN_INS.c.user_id)
+    .where(_SIGN_INS.c.token_hash == bindparam("hash"), _SIGN_INS.c.expires_at > bindparam("now"), _USERS.c.active)
+)
+"""Asked for with every request, so it is built once."""
+
+
 def signed_in(session: Session, token: str) -> Known | None:
     """Whose browser session ``token`` is, if it has not ended and the account is active. One statement."""
-    row = session.execute(
-        select(col(User.id), col(User.name), col(User.email), col(User.role), col(SignIn.expires_at))
-        .join(User, col(User.id) == col(SignIn.user_id))
-        .where(col(SignIn.token_hash) == hash_token(token), col(SignIn.expires_at) > utcnow(), col(User.active))
-    ).one_or_none()
+    row = session.execute(_SIGNED_IN, {"hash": hash_token(token), "now": utcnow()}).one_or_none()
     if row is None:
         return None
     extended = row.expires_at - timedelta(days=settings().session_days)

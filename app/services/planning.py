@@ -13,7 +13,7 @@ from app.catalog.vlms import VLMS
 from app.config import settings
 from app.errors import Conflict
 from app.jobs import NewItem
-from app.models import Candidate, CandidateSummary, Image, Method, Refusal, Run, Stage
+from app.models import Candidate, CandidateSummary, Image, Method, Refusal, Review, Run, Stage
 from app.services import estimate, prompts
 from app.services.options import PipelineOptions, check_options, images_of, taken_stages
 from app.services.prompts import PromptSet
@@ -74,6 +74,19 @@ def plan_window(session: Session, run_id: int, after: int) -> int:
     return len(images)
 
 
+def _instructions(session: Session, images: Sequence[Image]) -> dict[int, str]:
+    """The instruction of whoever asked for another try on each image that waits for one. No statement where none does."""
+    asked = [image.current_candidate_id for image in images if image.stage == Stage.REQUESTED]
+    if not asked:
+        return {}
+    rows = session.execute(
+        select(col(Review.image_id), col(Review.note))
+        .where(col(Review.candidate_id).in_(asked), col(Review.decision) == "regenerate", col(Review.undone_at).is_(None))
+        .order_by(col(Review.id))
+    )
+    return {row.image_id: row.note for row in rows}
+
+
 @dataclass(frozen=True)
 class _Tried:
     """A candidate that an image already has."""
@@ -94,6 +107,8 @@ class _Window:
     tried: Mapping[int | None, list[_Tried]]
     refused: Mapping[tuple[int | None, str, str], int]
     """The last refused sample by image, generator and recipe: to sample again is to ask for another than that one."""
+    instructions: Mapping[int, str]
+    """What a reviewer who asked for another try said, by image."""
 
     @classmethod
     def read(cls, session: Session, options: PipelineOptions, images: Sequence[Image]) -> "_Window":
@@ -124,7 +139,7 @@ class _Window:
                 .order_by(col(Refusal.sample))
             )
             refused = {(image_id, generator, digest): sample for image_id, generator, digest, sample in refused_rows}
-        return cls(options, prompts.in_use(session), written, tried, refused)
+        return cls(options, prompts.in_use(session), written, tried, refused, _instructions(session, images))
 
     def items(self, image: Image) -> list[NewItem]:
         """The items that start what a run does to one image; a prompt that has to be written first is one for all."""
@@ -159,7 +174,9 @@ class _Window:
 
     def generation(self, image: Image, setting: Setting, prompt: Prompt, *, chosen: bool) -> NewItem | None:
         """The item that makes a candidate, or None when the run has nothing new to ask for."""
-        recipe = first_recipe(setting, image.category, prompt, self.options.extra)
+        said = self.instructions.get(image.id or 0, "") if chosen else ""
+        extra = " ".join(text for text in (self.options.extra, said) if text)
+        recipe = first_recipe(setting, image.category, prompt, extra)
         digest, before = recipe_hash(recipe), self.tried.get(image.id, [])
         same = [t for t in before if (t.generator, t.recipe_hash) == (setting.generator, digest)]
         sample = 0

@@ -1,247 +1,245 @@
-"""The review queue: which pairs wait for a person, who has which on screen, and how far the work has come.
+"""What is handed out for review: which pairs wait for a person and have a free slot for them, in the order of their queue.
 
-An image on a screen, or loaded ahead for one, is leased to that person. A lease runs out when the browser falls silent.
+An image on a screen, or loaded ahead for one, is leased to that person (``review_leases.py``). Queues themselves are in
+``queues.py``.
 """
 
 from collections.abc import Collection, Sequence
 from dataclasses import dataclass
-from datetime import datetime, timedelta
+from functools import lru_cache
 from typing import Any
 
-from sqlalchemy import ColumnElement, delete, func
-from sqlalchemy.dialects import postgresql, sqlite
-from sqlmodel import Session, col, or_, select
+from sqlalchemy import ColumnElement, and_, bindparam, func, or_, select, update
+from sqlmodel import Session
 
 from app.models import (
-    Candidate,
-    CandidateSummary,
     Image,
-    Json,
-    Method,
-    Review,
-    ReviewLease,
-    Source,
-    SourceFile,
+    QueueItem,
     Stage,
-    Verdict,
+    table_of,
     utcnow,
 )
+from app.services import gold
+from app.services.review_leases import LEASE, LEASES, MAX_ITEMS, REVIEWS, Held, release, take
 
-LEASE = timedelta(minutes=5)
-MAX_ITEMS = 20
-"""Most items one person can hold: more would empty the queue for everybody else."""
 MAX_EXCLUDED = 500
-COUNT_CAP = 10_000
-RATE_WINDOW = timedelta(minutes=10)
+TRIES = 5
+"""How often items that others took in the same moment are looked for anew."""
+
+IMAGES, ITEMS = table_of(Image), table_of(QueueItem)
 
 
 @dataclass(frozen=True)
 class Filters:
-    """What part of the queue a person works on. ``after`` starts behind that image id."""
+    """What part of the work a person takes: a queue, or without one all that waits; ``after`` starts behind that image id.
+
+    One item in ``gold_every`` has a known answer, of ``gold_category`` where given.
+    """
 
     category: str | None = None
     source_id: int | None = None
     after: int = 0
+    queue_id: int | None = None
+    gold_every: int = 0
+    gold_category: str | None = None
+
+    def values(self) -> dict[str, Any]:
+        """For the statements below."""
+        return {
+            "category": self.category, "source": self.source_id, "after": self.after, "queue": self.queue_id,
+            "now": utcnow(),
+        }  # fmt: skip
 
 
-@dataclass(frozen=True)
-class JudgeView:
-    """What the judge said: its name, its decision and score and reason by aspect."""
-
-    judge: str
-    decision: str
-    scores: Json
-    reasons: Json
-
-
-@dataclass(frozen=True)
-class ReviewItem:
-    """One pair to decide on. Sizes in pixels; ``metrics`` as in :class:`~app.models.CandidateSummary`."""
-
-    image_id: int
-    candidate_id: int
-    category: str
-    source: str
-    file_name: str
-    method: str
-    attempt: int
-    lq_sha256: str
-    lq_size: tuple[int, int]
-    hq_sha256: str
-    hq_size: tuple[int, int]
-    metrics: Json
-    verdict: JudgeView | None
+MINE = LEASES.c.user_id == bindparam("me")
+LIVE = LEASES.c.expires_at > bindparam("now")
+_HELD_BY_OTHERS = select(LEASES.c.id).where(LEASES.c.image_id == IMAGES.c.id, ~MINE, LIVE).correlate(IMAGES)
+_DECIDED = (
+    select(REVIEWS.c.id)
+    .where(
+        REVIEWS.c.candidate_id == IMAGES.c.current_candidate_id, REVIEWS.c.slot.is_not(None), REVIEWS.c.undone_at.is_(None)
+    )
+    .correlate(IMAGES)
+)
+DECIDED_BY_ME = _DECIDED.where(REVIEWS.c.user_id == bindparam("me"))
 
 
-@dataclass(frozen=True)
-class Progress:
-    """``left`` is counted to :data:`COUNT_CAP` only; one more means "more than that". The rate covers ten minutes."""
-
-    today: int
-    per_minute: float
-    left: int
+def _count(of: Any) -> Any:
+    return of.with_only_columns(func.count()).scalar_subquery()
 
 
-@dataclass(frozen=True)
-class Locked:
-    """Items that wait, but are open with other people; ``seconds`` until the first of them is free."""
+_FREE = or_(
+    and_(IMAGES.c.decisions_wanted == 1, ~_HELD_BY_OTHERS.exists()),
+    and_(
+        IMAGES.c.decisions_wanted > 1,
+        _count(_DECIDED) + _count(_HELD_BY_OTHERS) < IMAGES.c.decisions_wanted,
+        ~DECIDED_BY_ME.exists(),
+    ),
+)
 
-    count: int
-    seconds: int
 
-
-def _waiting(filters: Filters) -> list[ColumnElement[bool]]:
+def waiting(filters: Filters) -> list[ColumnElement[bool]]:
     conditions: list[ColumnElement[bool]] = [
-        col(Image.stage) == Stage.AWAITING,
-        col(Image.current_candidate_id).is_not(None),
+        IMAGES.c.stage == Stage.AWAITING,
+        IMAGES.c.current_candidate_id.is_not(None),
     ]
     if filters.category:
-        conditions.append(col(Image.category) == filters.category)
+        conditions.append(IMAGES.c.category == bindparam("category"))
     if filters.source_id is not None:
-        conditions.append(col(Image.source_id) == filters.source_id)
+        conditions.append(IMAGES.c.source_id == bindparam("source"))
     if filters.after:
-        conditions.append(col(Image.id) > filters.after)
+        conditions.append(IMAGES.c.id > bindparam("after"))
+    if filters.queue_id is not None:
+        conditions += [ITEMS.c.queue_id == bindparam("queue"), ITEMS.c.open]
     return conditions
 
 
-def take(session: Session, user_id: int, image_ids: Collection[int], *, by_force: bool = False) -> set[int]:
-    """Lease ``image_ids`` to ``user_id`` for :data:`LEASE`; returns those that are theirs now.
+_OURS_ALONE: Any = {"of": IMAGES, "key_share": True, "skip_locked": True}
+"""On PostgreSQL an image that somebody else is taking or deciding on in this moment is passed over: leases are then never
+waited for, in whatever order two people come to them. On SQLite writers take turns anyway."""
 
-    One statement inserts new leases, renews the person's own and takes over expired ones, so two people cannot both get
-    an image. ``by_force`` takes it from whoever holds it: for an undone decision, which goes back to its maker.
+
+def part_of(filters: Filters) -> Any:
+    return IMAGES if filters.queue_id is None else IMAGES.join(ITEMS, ITEMS.c.image_id == IMAGES.c.id)
+
+
+@lru_cache(maxsize=64)
+def _next(shape: Filters, *, waits: bool) -> Any:
+    """The statement that finds free items; it depends only on which filters are set, so it is built once for each.
+
+    ``waits``: look also at images that somebody else is taking in this moment.
     """
-    if not image_ids:
-        return set()
-    now = utcnow()
-    dialect = postgresql if session.get_bind().dialect.name == "postgresql" else sqlite
-    rows = [{"image_id": i, "user_id": user_id, "expires_at": now + LEASE} for i in sorted(image_ids)]
-    statement = dialect.insert(ReviewLease).values(rows)
-    free = or_(col(ReviewLease.user_id) == user_id, col(ReviewLease.expires_at) <= now)
-    taking = statement.on_conflict_do_update(
-        index_elements=["image_id"],
-        set_={"user_id": statement.excluded.user_id, "expires_at": statement.excluded.expires_at},
-        where=None if by_force else free,
-    ).returning(col(ReviewLease.image_id))
-    return set(session.execute(taking).scalars())
+    order = (IMAGES.c.id,) if shape.queue_id is None else (ITEMS.c.rank, ITEMS.c.image_id)
+    found = (
+        select(IMAGES.c.id, IMAGES.c.current_candidate_id, IMAGES.c.decisions_wanted)
+        .select_from(part_of(shape))
+        .where(*waiting(shape), _FREE, IMAGES.c.id.not_in(bindparam("excluded", expanding=True)))
+        .order_by(*order)
+        .limit(bindparam("most"))
+    )
+    return found if waits else found.with_for_update(**_OURS_ALONE)
+
+
+def _one_at_a_time(session: Session, filters: Filters) -> None:
+    """On PostgreSQL: whoever found nothing free looks again when nobody else who found nothing does, so that the last
+    slots are found and no two people wait for each other. Those who found something never come here."""
+    if session.get_bind().dialect.name == "postgresql":
+        session.execute(_HANDING_OUT, {"lock": filters.queue_id or 0})
+
+
+_HANDING_OUT = select(func.pg_advisory_xact_lock(77, bindparam("lock")))
+
+
+def _shape(filters: Filters) -> Filters:
+    """Which filters are set, without their values."""
+    return Filters(
+        "set" if filters.category else None, None if filters.source_id is None else 1, 1 if filters.after else 0,
+        None if filters.queue_id is None else 1,
+    )  # fmt: skip
+
+
+def next_items(session: Session, user_id: int, filters: Filters, n: int, exclude: Collection[int] = ()) -> list[Held]:
+    """Lease the first ``n`` waiting items that have a free slot for this person, in the queue's order.
+
+    What was sent back to them comes first. ``exclude`` are image ids the person has already (on screen, loaded ahead or
+    skipped). None come back when there are none; :func:`locked` then tells an empty queue from one that is only open
+    elsewhere. Fewer than ``n`` come back near the end, or when others ask in the same moment.
+    """
+    n = max(0, min(n, MAX_ITEMS))
+    excluded = [*list(exclude)[:MAX_EXCLUDED]]
+    taken: list[Held] = []
+    if n and (returned := _returned(session, user_id, excluded, n)):
+        taken += take(session, user_id, returned, filters.queue_id)
+    for attempt in range(TRIES):
+        if attempt == 1 and not taken:
+            _one_at_a_time(session, filters)
+        elif attempt and taken:
+            break  # fewer than asked for are enough to go on with, and nobody waits for anybody
+        asked = {"me": user_id, "excluded": [*excluded, *(held.image_id for held in taken)], "most": n - len(taken)}
+        seen = session.execute(_next(_shape(filters), waits=attempt > 0), filters.values() | asked).all()
+        if not seen and attempt:
+            break
+        taken += take(session, user_id, seen, filters.queue_id)
+        if len(taken) >= n:
+            break
+    if filters.gold_every and filters.queue_id is not None and taken:
+        taken = _mix_in_gold(session, user_id, filters, taken, excluded)
+    return taken
+
+
+_SENT_BACK = select(REVIEWS.c.image_id).where(REVIEWS.c.user_id == bindparam("me"), REVIEWS.c.returned_by.is_not(None))
+_RETURNED = (
+    select(IMAGES.c.id, IMAGES.c.current_candidate_id, IMAGES.c.decisions_wanted)
+    .where(
+        IMAGES.c.id.in_(_SENT_BACK),
+        IMAGES.c.stage == Stage.AWAITING,
+        ~_HELD_BY_OTHERS.exists() | (IMAGES.c.decisions_wanted > 1),
+        ~DECIDED_BY_ME.correlate(IMAGES).exists(),
+        IMAGES.c.id.not_in(bindparam("excluded", expanding=True)),
+    )
+    .order_by(IMAGES.c.id)
+    .limit(bindparam("most"))
+    .with_for_update(**_OURS_ALONE)
+)
+
+
+def _returned(session: Session, user_id: int, excluded: list[int], n: int) -> Sequence[Any]:
+    """What was sent back to this person and has no new decision of theirs."""
+    asked = {"me": user_id, "excluded": excluded, "most": n, "now": utcnow()}
+    return session.execute(_RETURNED, asked).all()
+
+
+def _mix_in_gold(session: Session, user_id: int, filters: Filters, taken: list[Held], excluded: list[int]) -> list[Held]:
+    """Put questions whose answer is known among the items, each in place of one that waits on."""
+    queue_id = filters.queue_id or 0
+    places = gold.places(session, user_id, queue_id, filters.gold_every, len(taken), len(excluded))
+    asked = gold.questions(session, user_id, filters.gold_category, len(places), excluded)
+    for place, (image_id, candidate_id) in zip(places, asked, strict=False):
+        release(session, user_id, [taken[place].image_id])
+        taken[place] = Held(image_id, candidate_id, None)
+        session.execute(
+            LEASES.insert().values(
+                image_id=image_id, slot=None, user_id=user_id, candidate_id=candidate_id, queue_id=queue_id,
+                expires_at=utcnow() + LEASE,
+            )
+        )  # fmt: skip
+    return taken
+
+
+_KEEP = (
+    update(LEASES)
+    .where(
+        MINE,
+        LEASES.c.image_id.in_(bindparam("held", expanding=True)),
+        or_(
+            LEASES.c.slot.is_(None),
+            select(IMAGES.c.id)
+            .where(
+                IMAGES.c.id == LEASES.c.image_id,
+                IMAGES.c.stage == Stage.AWAITING,
+                IMAGES.c.current_candidate_id == LEASES.c.candidate_id,
+            )
+            .exists(),
+        ),
+    )
+    .returning(LEASES.c.image_id)
+)
 
 
 def renew(session: Session, user_id: int, image_ids: Collection[int]) -> set[int]:
     """Keep ``image_ids`` for the person; returns those lost: decided meanwhile, or taken after the lease had run out."""
-    wanted = set(image_ids)
-    waiting = session.exec(select(Image.id).where(col(Image.id).in_(wanted), *_waiting(Filters()))) if wanted else ()
-    return wanted - take(session, user_id, [i for i in waiting if i is not None])
-
-
-def release(session: Session, user_id: int, image_ids: Collection[int] | None = None) -> None:
-    """Give the person's leases back: of ``image_ids``, or all of them."""
-    statement = delete(ReviewLease).where(col(ReviewLease.user_id) == user_id)
-    if image_ids is not None:
-        statement = statement.where(col(ReviewLease.image_id).in_(image_ids))
-    session.execute(statement)
-
-
-def next_items(session: Session, user_id: int, filters: Filters, n: int, exclude: Collection[int] = ()) -> list[ReviewItem]:
-    """Lease the oldest ``n`` waiting items that nobody else holds and return them, oldest first.
-
-    ``exclude`` are image ids the person has already (on screen, loaded ahead or skipped). Fewer than ``n`` come back
-    when the queue has no more; :func:`locked` then tells an empty queue from one that is only open elsewhere.
-    """
-    n = max(0, min(n, MAX_ITEMS))
-    taken: set[int] = set()
-    while len(taken) < n:
-        # Another person may lease what we have just seen; then the statement below gets none of it and we look again.
-        seen = session.exec(_free(user_id, filters, [*list(exclude)[:MAX_EXCLUDED], *taken], n - len(taken))).all()
-        if not seen:
-            break
-        taken |= take(session, user_id, [i for i in seen if i is not None])
-    return items(session, taken)
-
-
-def _free(user_id: int, filters: Filters, exclude: Sequence[int], n: int) -> Any:
-    held = select(ReviewLease.image_id).where(
-        ReviewLease.image_id == Image.id, ReviewLease.user_id != user_id, ReviewLease.expires_at > utcnow()
-    )
-    conditions = [*_waiting(filters), ~held.exists()]
-    if exclude:
-        conditions.append(col(Image.id).not_in(exclude))
-    return select(Image.id).where(*conditions).order_by(col(Image.id)).limit(n)
-
-
-def items(session: Session, image_ids: Collection[int]) -> list[ReviewItem]:
-    """The review items of ``image_ids`` that still wait, oldest first."""
     if not image_ids:
-        return []
-    latest = select(func.max(Verdict.id)).where(Verdict.candidate_id == Candidate.id).correlate(Candidate).scalar_subquery()
-    rows = session.execute(
-        select(Image, Candidate, CandidateSummary, Method.name, Source.name, SourceFile.name, Verdict)  # type: ignore[call-overload]
-        .join(Candidate, col(Candidate.id) == Image.current_candidate_id)
-        .join(CandidateSummary, col(CandidateSummary.candidate_id) == Candidate.id)
-        .join(Method, col(Method.id) == Candidate.method_id)
-        .join(Source, col(Source.id) == Image.source_id)
-        .join(SourceFile, col(SourceFile.id) == Image.source_file_id)
-        .outerjoin(Verdict, col(Verdict.id) == latest)
-        .where(col(Image.id).in_(image_ids), *_waiting(Filters()))
-        .order_by(col(Image.id))
-    )
-    return [_item(*row) for row in rows]
-
-
-def _item(
-    image: Image,
-    candidate: Candidate,
-    summary: CandidateSummary,
-    method: str,
-    source: str,
-    file_name: str,
-    verdict: Verdict | None,
-) -> ReviewItem:
-    return ReviewItem(
-        image_id=image.id or 0,
-        candidate_id=summary.candidate_id,
-        category=image.category,
-        source=source,
-        file_name=file_name,
-        method=method,
-        attempt=summary.attempt,
-        lq_sha256=image.master_sha256,
-        lq_size=(image.width, image.height),
-        hq_sha256=candidate.file_sha256,
-        hq_size=(candidate.width, candidate.height),
-        metrics=summary.metrics,
-        verdict=JudgeView(verdict.judge, verdict.rule_decision, verdict.scores, verdict.reasons) if verdict else None,
-    )
-
-
-def locked(session: Session, user_id: int, filters: Filters) -> Locked | None:
-    """Waiting items that others have open, or None when there are none: the queue is then truly empty."""
+        return set()
     now = utcnow()
-    count, first = session.execute(
-        select(func.count(), func.min(ReviewLease.expires_at))
-        .select_from(ReviewLease)
-        .join(Image, col(Image.id) == ReviewLease.image_id)
-        .where(*_waiting(filters), col(ReviewLease.user_id) != user_id, col(ReviewLease.expires_at) > now)
-    ).one()
-    return Locked(count, max(1, round((first - now).total_seconds()))) if count else None
-
-
-def progress(session: Session, user_id: int, filters: Filters, day_start: datetime) -> Progress:
-    """The person's decisions since ``day_start`` and of late, and what is left. Undone decisions do not count."""
-    now = utcnow()
-    mine = (Review.user_id == user_id, col(Review.undone_at).is_(None))
-    recent = (*mine, Review.created_at > now - RATE_WINDOW)
-    some = select(Image.id).where(*_waiting(filters)).limit(COUNT_CAP + 1).subquery()
-    today, lately, since, left = session.execute(
-        select(
-            select(func.count()).select_from(Review).where(*mine, Review.created_at >= day_start).scalar_subquery(),
-            select(func.count()).select_from(Review).where(*recent).scalar_subquery(),
-            select(func.min(Review.created_at)).where(*recent).scalar_subquery(),
-            select(func.count()).select_from(some).scalar_subquery(),
+    kept = set(
+        session.execute(_KEEP, {"me": user_id, "held": list(image_ids), "expires_at": now + LEASE, "now": now}).scalars()
+    )
+    missing = [i for i in image_ids if i not in kept]
+    if missing:  # given back, perhaps by a page that was left and is here again
+        free = select(IMAGES.c.id, IMAGES.c.current_candidate_id, IMAGES.c.decisions_wanted).where(
+            IMAGES.c.id.in_(missing), *waiting(Filters()), _FREE
         )
-    ).one()
-    minutes = max(1.0, (now - since).total_seconds() / 60) if since else 1.0
-    return Progress(today=today, per_minute=lately / minutes, left=left)
-
-
-def sources(session: Session) -> list[tuple[int, str]]:
-    """Every source by id and name, for the filter."""
-    return [(i, name) for i, name in session.exec(select(Source.id, Source.name).order_by(Source.name)) if i is not None]
+        free = free.with_for_update(**_OURS_ALONE)
+        again = session.execute(free, {"me": user_id, "now": now}).all()
+        kept |= {held.image_id for held in take(session, user_id, again, None)}
+    return set(image_ids) - kept

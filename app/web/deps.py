@@ -105,7 +105,7 @@ class RequireRole:
 
     role: Role
 
-    def __call__(self, viewer: Annotated[Viewer, Depends(signed_in)]) -> Viewer:
+    async def __call__(self, viewer: Annotated[Viewer, Depends(signed_in)]) -> Viewer:
         if not people.may(viewer.role, self.role):
             raise NotAllowed(f"This needs the role {self.role}; yours is {viewer.role}. An admin can change it.")
         return viewer

@@ -55,6 +55,38 @@ document.addEventListener("change", (event) => {
   if (event.target.matches("[data-submit]")) event.target.form.requestSubmit();
 });
 
+// Escape closes what lies over the page, and gives the focus back to what opened it.
+document.addEventListener("keydown", (event) => {
+  if (event.key !== "Escape" || document.querySelector("dialog[open]")) return;
+  const open = event.target.closest("details:is(.pop, .popup, .queue)[open]");
+  const menu = document.querySelector(".menu-open [data-menu]");
+  if (open) open.open = false;
+  else if (menu) menu.click();
+  else return;
+  (open?.querySelector("summary") ?? menu).focus();
+  event.stopImmediatePropagation(); // the page's own Escape leaves it
+});
+
+/** What scrolls and holds nothing to go to by Tab is itself a stop, named by its heading: else keys could not scroll it. */
+function reach(box) {
+  const scrolls = box.scrollWidth > box.clientWidth || box.scrollHeight > box.clientHeight;
+  const alone = scrolls && !box.querySelector("a[href], button, input, select, textarea, summary");
+  const title = box.closest("section, article, aside")?.querySelector("h1, h2, h3, b")?.textContent.trim() ?? "Scrolls";
+  for (const [name, value] of Object.entries({ tabindex: "0", role: "group", "aria-label": title })) {
+    if (alone) box.setAttribute(name, value);
+    else box.removeAttribute(name);
+  }
+}
+const scrollers = new ResizeObserver((entries) => entries.forEach(({ target }) => reach(target)));
+function watchScrollers() {
+  for (const box of document.querySelectorAll(".scroll, pre, blockquote")) {
+    reach(box); // at once: a swap takes the attributes off, and the focus with them
+    scrollers.observe(box);
+  }
+}
+watchScrollers();
+document.addEventListener("htmx:after:swap", watchScrollers);
+
 // A page that shows a secret once was an answer to a form: reloading it must not send the form again.
 const once = document.querySelector("[data-address]");
 if (once) history.replaceState(null, "", once.dataset.address);

@@ -4,13 +4,14 @@
  */
 import "./viewer.js";
 import { newKey, Outbox } from "./outbox.js";
+import { makeAnswerPanel } from "./review-answer.js";
 import { bindKeys } from "./review-keys.js";
-import { makeRejectForm } from "./review-reject.js";
 import { makeStatus } from "./review-status.js";
 
 const AHEAD = 5;
 const HISTORY = 50;
 const HEARTBEAT = 60_000;
+const COUNT_AGAIN = 15_000; // until then the numbers in the top bar are kept up here
 const POLL_EMPTY = 15_000;
 const IDLE = 10 * 60_000; // whoever went home gives their pairs back
 
@@ -39,7 +40,7 @@ const unsent = () => new Set(outbox.entries().map(({ imageId }) => imageId));
 async function show(pressed) {
   const item = held[0];
   setReady(false);
-  reject.close();
+  panel.about(item);
   if (item) {
     const painting = viewer.setImages(item.images);
     $("#info").innerHTML = item.info;
@@ -52,12 +53,17 @@ async function show(pressed) {
   } else {
     viewer.setImages([]);
     viewer.preload([]);
+    $("#main").setAttribute("aria-busy", "false");
     $("#info").replaceChildren();
     status.empty(true, skipped.size);
   }
-  for (const button of document.querySelectorAll("#accept button, #reject .bad, [data-reject], [data-skip]")) {
+  for (const button of document.querySelectorAll("#accept button, #answer [name=decision], [data-answer]")) {
     button.toggleAttribute("disabled", !held.length);
   }
+  const link = $("[data-skip]");
+  link.setAttribute("aria-disabled", String(!held.length));
+  if (held.length) link.href = link.dataset.skip;
+  else link.removeAttribute("href");
 }
 
 /** Whether the pair is painted; until then no decision is taken. */
@@ -71,8 +77,10 @@ function measure(start) {
   performance.measure("ggt:next-pair-painted", { start });
 }
 
-function decide(decision, reasons, note, pressed) {
+/** `answer` is {decision, reasons, note, scores, marks}; all but the decision may be left out. */
+function decide({ decision, reasons = [], note = "", scores = {}, marks = [] }, pressed) {
   if (!ready) return;
+  if (!marks.length) marks = viewer.marks;
   const item = held.shift();
   const key = newKey();
   history.push({ key, item });
@@ -84,7 +92,12 @@ function decide(decision, reasons, note, pressed) {
     key,
     imageId: item.image_id,
     label: item.name,
-    fields: [...Object.entries(fields), ...reasons.map((reason) => ["reasons", reason])],
+    fields: [
+      ...Object.entries(fields),
+      ...reasons.map((reason) => ["reasons", reason]),
+      ...Object.entries(scores).map(([aspect, score]) => ["score", `${aspect}:${score}`]),
+      ...marks.map((mark) => ["mark", mark.map((share) => share.toFixed(5)).join(",")]),
+    ],
   });
   status.count(1);
   show(pressed);
@@ -152,6 +165,7 @@ const post = (path, body) =>
     },
   });
 
+let counted = -Infinity; // when the numbers came from the server
 let syncing = false;
 let syncAgain = false;
 
@@ -166,6 +180,7 @@ async function sync() {
     exclude: [...busy, ...skipped].slice(0, 500),
     want: Math.max(0, AHEAD + 1 - held.length),
     day_start: new Date(new Date().setHours(0, 0, 0, 0)).toISOString(),
+    progress: started - counted > COUNT_AGAIN || !held.length,
     ...data.filters,
   };
   try {
@@ -198,7 +213,10 @@ function merge({ items, lost, empty, progress }, started) {
   held.splice(0, held.length, ...kept, ...items.filter(({ image_id: id }) => !here.has(id) && !stale(id)));
   if (before && gone.has(before.image_id)) toast(`${before.name} was decided by somebody else meanwhile.`);
   for (const [id, when] of touched) if (when < started - IDLE) touched.delete(id);
-  status.progress(progress, busy.size);
+  if (progress) {
+    status.progress(progress, busy.size);
+    counted = started;
+  }
   if (!outbox.count) status.saved({ kind: "saved", count: 0 });
   if (empty) status.emptyText(empty.text);
   if (held[0] !== before || !held.length) show();
@@ -221,13 +239,11 @@ outbox.addEventListener("refused", ({ detail: { entry, message } }) => {
   sync();
 });
 
-const reject = makeRejectForm($("#reject"), $("[data-reject]"), (reasons, note, pressed) =>
-  decide("reject", reasons, note, pressed),
-);
-bindKeys({ viewer, reject, undo, skip, decide, ready: () => ready });
+const panel = makeAnswerPanel($("#answer"), { userId: data.user_id, send: decide, marks: () => viewer.marks });
+bindKeys({ viewer, panel, undo, skip, decide });
 
 document.addEventListener("submit", (event) => {
-  if (event.target.id === "accept") decide("accept", [], "", event.timeStamp);
+  if (event.target.id === "accept") decide({ decision: "accept" }, event.timeStamp);
   else if (event.target.id === "undo") undo(event.timeStamp);
   else return;
   event.preventDefault();

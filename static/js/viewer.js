@@ -1,64 +1,105 @@
 /**
- * <ggt-viewer mode="side|slider|single|difference">: compares 2 to 10 images of one scene, pixel on pixel.
+ * <ggt-viewer mode="side|slider|single|difference" keep="on|off">: compares 2 to 10 images of a scene, pixel on pixel.
  *
- * All images share one frame, the pixel grid of the largest; zoom and position are the same for all of them.
+ * All images share one frame, the pixel grid of the largest; zoom and position are the same for all of them. Two are A
+ * (the first) and B (the second): slider, difference, flicker and peek compare these, setCompare() chooses others.
  *
- *   setImages([{url, label}])  shows them; resolves to true once they are painted, to false when replaced or broken
- *   preload(urls)              loads and decodes ahead; forgets what is neither listed nor shown
+ *   setImages([{url, label, facts}])  shows them; resolves to true once painted, to false when replaced or broken;
+ *                              facts, if given, are [[name, value]] for the read-out. Only what is seen is loaded
+ *   preload(urls)              loads and decodes ahead (32 at most); forgets what is neither listed nor shown
  *   setTransform(view)         {scale, x, y}: device pixels per frame pixel, frame point in the middle; null: fit
  *   getTransform()             the same, null while fitted
- *   fit() actualSize() zoom(factor) pan(dx, dy) show(index) peek(on)
+ *   fit() actualSize() zoom(factor) pan(dx, dy) divide(change)
+ *   setCompare(b, a = 0)       which images are compared; side mode shows these two. setCompare(null): all of them
+ *   stepCompare(by)            the next or last choice of B
+ *   show(index)                in single mode: which image
+ *   peek(on)                   while on, A is shown in place of the others
+ *   flicker(on)                A and B by turns in one place, `rate` times a second
+ *   difference                 {gain: 1|2|4|8|16, channel: "color"|"luma"|"chroma", signed}; assign any of them
+ *   step(by)                   the next gain, or the next rate while it flickers
+ *   magnify(on)                the loupe at the pointer, or in the middle
+ *   count(on) countWhole(on)   histograms and read-out, of what is in view or of the whole image
+ *   keep                       whether the next item keeps zoom and position; remembered in this browser. The attribute
+ *                              decides for a page whatever is remembered. Another attempt at the same A is no new item
  *
- * Events: "transform" after a change of view, "broken" {detail: label} when an image cannot be loaded.
+ * To read: scale, rate, flickers, magnifies, counting {on, whole}, compared {a, b, all}, frame, busy (the difference is
+ * being computed), cached (images held).
+ *
+ *   marks                      boxes [[x, y, width, height]] in shares of the frame, 0 to 1, drawn over the images
+ *   marking                    whether a drag draws one instead of moving the view; mark(step) does it by keyboard
+ *
+ * Events: "marks" after a box was drawn, moved or removed, "transform" after each painting, "state" after a change of anything else, "broken" {detail: label} when an
+ * image cannot be loaded.
  */
-import { arrange, fitScale, placeIn, screenOf, zoomAround } from "./viewer-geometry.js";
+import { Controls } from "./viewer-controls.js";
+import { Flicker, HARMLESS, RATES } from "./viewer-flicker.js";
 import { followPointers, makeHandle } from "./viewer-gestures.js";
+import { Marks } from "./viewer-marks.js";
+import { part } from "./viewer-panes.js";
+import { GAINS } from "./viewer-pixels.js";
+import { Scene } from "./viewer-scene.js";
+import { recall, remember } from "./viewer-settings.js";
 import { SHEET } from "./viewer-style.js";
+import { Tools } from "./viewer-tools.js";
 
 const MODES = ["side", "slider", "single", "difference"];
-const MAX_SCALE = 32;
 
 class GgtViewer extends HTMLElement {
-  static observedAttributes = ["mode"];
+  static observedAttributes = ["mode", "keep"];
 
-  #root = this.attachShadow({ mode: "open" });
-  #loaded = new Map(); // url -> {img, ready}
-  #shown = []; // {url, label, img} of what is on screen
-  #panes = []; // {element, box, layers: [{element, img, place}], tags}
-  #frame = { width: 1, height: 1 };
-  #view = null;
+  #stage = part("stage");
+  #scene = new Scene(this.#stage);
+  #tools = new Tools();
+  #flicker = new Flicker(() => this.#changed());
+  #controls = new Controls(this);
+  #marks = new Marks();
   #split = 0.5;
-  #index = 1;
   #peeking = false;
-  #turn = 0;
+  #item = 0;
   #queued = 0;
   #resizes = new ResizeObserver(() => this.#measure());
+  #leaves = null;
 
   constructor() {
     super();
-    this.#root.adoptedStyleSheets = [SHEET];
+    const root = this.attachShadow({ mode: "open" });
+    root.adoptedStyleSheets = [SHEET];
+    root.append(this.#stage, this.#tools.loupe.element, this.#controls.element);
+    const { rate } = recall();
+    if (RATES.includes(rate) && rate <= HARMLESS) this.#flicker.rate = rate;
     followPointers(this, {
-      pan: (dx, dy) => this.#panBy(dx, dy),
-      zoom: (factor, point) => this.#zoomAt(factor, point),
-      toggle: (point) => (this.#view ? this.fit() : this.#zoomAt(1 / this.scale, point)),
+      pan: (dx, dy) => this.#move(() => this.#scene.pan(dx, dy)),
+      zoom: (factor, point) => this.#move(() => this.#scene.zoom(factor, point)),
+      toggle: (point) => (this.getTransform() ? this.fit() : this.#move(() => this.#scene.zoom(1 / this.scale, point))),
+      hover: (point) => this.#hover(point),
+      looks: () => this.magnifies,
+      draw: (event, how) => this.#draw(event, how),
     });
   }
 
   connectedCallback() {
     this.#resizes.observe(this);
+    this.#leaves = new AbortController();
+    // Another screen may have other pixels without any box changing its size.
+    addEventListener("resize", () => this.#measure(), { signal: this.#leaves.signal });
+    this.#controls.update(this);
   }
 
   disconnectedCallback() {
     this.#resizes.disconnect();
-    this.#turn += 1;
-    this.#shown = [];
-    this.#panes = [];
-    this.#root.replaceChildren();
+    this.#leaves.abort();
+    this.#item += 1;
+    this.#flicker.stop();
+    this.#scene.images = [];
+    this.#scene.empty("");
+    this.#tools.close();
     this.preload([]);
   }
 
-  attributeChangedCallback(_name, before, after) {
-    if (before !== after && this.#shown.length) this.#build();
+  attributeChangedCallback(name, before, after) {
+    if (before === after) return;
+    if (name === "mode" && this.#scene.shown.size) this.#bring();
+    this.#changed();
   }
 
   get mode() {
@@ -70,54 +111,63 @@ class GgtViewer extends HTMLElement {
     this.setAttribute("mode", value);
   }
 
+  get keep() {
+    return (this.getAttribute("keep") ?? recall().keep ?? "on") !== "off";
+  }
+
+  set keep(value) {
+    const keep = value ? "on" : "off";
+    remember({ keep });
+    this.setAttribute("keep", keep);
+  }
+
   /** Device pixels per frame pixel as shown now. */
   get scale() {
-    return this.#current().scale;
+    return this.#scene.now.scale;
+  }
+
+  /** The size of the common pixel grid. */
+  get frame() {
+    return { ...this.#scene.view.frame };
+  }
+
+  /** Whether the difference on screen is not yet the one that was asked for. */
+  get busy() {
+    return this.#tools.drawn !== null;
+  }
+
+  /** How many images are held in memory. */
+  get cached() {
+    return this.#scene.pictures.size;
   }
 
   async setImages(images) {
-    const turn = ++this.#turn;
-    const entries = images.map(({ url, label }) => ({ url, label, ...this.#load(url) }));
-    // What was there must not stay on screen as if it were the new pair, so a wait is an empty stage.
-    if (!entries.every(({ img }) => img.dataset.decoded)) {
-      this.#note(images.length ? "Loading…" : "");
-      const results = await Promise.allSettled(entries.map(({ ready }) => ready));
-      if (turn !== this.#turn) return false;
-      const broken = results.findIndex(({ status }) => status === "rejected");
-      if (broken >= 0) {
-        this.#note(`${images[broken].label} could not be loaded.`);
-        this.dispatchEvent(new CustomEvent("broken", { detail: images[broken].label }));
-        return false;
-      }
+    const item = (this.#item += 1);
+    const same = images[0]?.url === this.#scene.images[0]?.url;
+    this.#scene.images = [...images];
+    if (!same) {
+      this.#marks.boxes = [];
+      this.marking = false;
+      if (!this.keep) this.#scene.view.chosen = null;
+      this.#flicker.nextItem();
     }
-    this.#shown = entries;
-    this.#reframe(
-      entries
-        .map(({ img }) => ({ width: img.naturalWidth, height: img.naturalHeight }))
-        .reduce((a, b) => (b.width * b.height > a.width * a.height ? b : a), { width: 1, height: 1 }),
-    );
-    this.#build();
+    if (!(await this.#bring())) return false;
+    await this.#tools.drawn;
     await new Promise((painted) => requestAnimationFrame(() => setTimeout(painted)));
-    return turn === this.#turn;
+    return item === this.#item;
   }
 
   preload(urls) {
-    const keep = new Set([...urls, ...this.#shown.map(({ url }) => url)]);
-    for (const [url, { img }] of this.#loaded) {
-      if (keep.has(url)) continue;
-      this.#loaded.delete(url);
-      if (!img.isConnected) img.removeAttribute("src"); // lets go of the decoded pixels now
-    }
-    for (const url of urls) this.#load(url);
+    this.#scene.pictures.preload(urls, this.#scene.held());
   }
 
   setTransform(view) {
-    this.#view = view && { ...view };
-    this.#apply();
+    this.#move(() => (this.#scene.view.chosen = view && { ...view }));
   }
 
   getTransform() {
-    return this.#view && { ...this.#view };
+    const { chosen } = this.#scene.view;
+    return chosen && { ...chosen };
   }
 
   fit() {
@@ -125,121 +175,219 @@ class GgtViewer extends HTMLElement {
   }
 
   actualSize() {
-    this.setTransform({ ...this.#current(), scale: 1 });
+    this.setTransform({ ...this.#scene.now, scale: 1 });
   }
 
   zoom(factor) {
-    this.#zoomAt(factor, null);
+    this.#move(() => this.#scene.zoom(factor, this.magnifies ? this.#tools.pointer : null));
   }
 
   /** Move the view by a share of the pane. */
   pan(dx, dy) {
-    const { width, height } = this.#box();
-    this.#panBy(dx * width, dy * height);
+    const { width, height } = this.#scene.panes.box;
+    this.#move(() => this.#scene.pan(dx * width, dy * height));
   }
 
-  /** In single mode: which image. */
-  show(index) {
-    this.#index = index;
+  /** Move the divider of slider mode: `change` makes the new share of the width from the old one. */
+  divide(change) {
+    this.#split = Math.min(1, Math.max(0, change(this.#split)));
     this.#apply();
   }
 
-  /** While on, the first image is shown in place of the others. */
+  get compared() {
+    return this.#scene.compared;
+  }
+
+  setCompare(b, a = 0) {
+    this.#scene.choice.choose(b, a);
+    if (this.#scene.shown.size) this.#bring();
+    this.#changed();
+  }
+
+  stepCompare(by) {
+    const next = this.#scene.choice.next(by, this.#scene.images.length, this.mode === "side");
+    if (next !== undefined) this.setCompare(next, this.compared.a);
+  }
+
+  show(index) {
+    this.#scene.choice.show(index);
+    if (this.#scene.shown.size && !this.#scene.shown.has(this.compared.b)) this.#bring();
+    this.#changed();
+  }
+
   peek(on) {
     this.#peeking = on;
+    this.#changed();
+  }
+
+  get flickers() {
+    return this.#flicker.on;
+  }
+
+  flicker(on) {
+    if (on) this.#flicker.start();
+    else this.#flicker.stop();
+  }
+
+  /** Alternations a second. Those above 3 are not remembered: nobody shall meet them unasked. */
+  get rate() {
+    return this.#flicker.rate;
+  }
+
+  set rate(value) {
+    if (!RATES.includes(value)) return;
+    this.#flicker.rate = value;
+    if (value <= HARMLESS) remember({ rate: value });
+    if (this.#flicker.on) this.#flicker.start();
+    this.#changed();
+  }
+
+  get difference() {
+    return this.#tools.difference.settings;
+  }
+
+  set difference(settings) {
+    this.#tools.difference.change(settings);
+    this.#tools.differ(() => this.#apply());
+    this.#changed();
+  }
+
+  step(by) {
+    const next = (choices, value) => choices[choices.indexOf(value) + by] ?? value;
+    if (this.#flicker.on) this.rate = next(RATES, this.rate);
+    else if (this.mode === "difference") this.difference = { gain: next(GAINS, this.difference.gain) };
+  }
+
+  get magnifies() {
+    return this.#tools.loupe.on;
+  }
+
+  magnify(on) {
+    this.#tools.loupe.on = on;
+    this.classList.toggle("loupe", on);
+    this.#changed();
+  }
+
+  get marks() {
+    return this.#marks.boxes.map((box) => [...box]);
+  }
+
+  set marks(boxes) {
+    this.#marks.boxes = boxes.map((box) => [...box]);
     this.#apply();
   }
 
-  #load(url) {
-    let entry = this.#loaded.get(url);
-    if (!entry) {
-      const img = new Image();
-      img.decoding = "sync"; // swapped in one frame, never half painted
-      img.draggable = false;
-      img.src = url;
-      const ready = img.decode().then(() => void (img.dataset.decoded = "yes"));
-      ready.catch(() => this.#loaded.get(url)?.img === img && this.#loaded.delete(url));
-      entry = { img, ready };
-      this.#loaded.set(url, entry);
+  get marking() {
+    return this.#marks.drawing;
+  }
+
+  set marking(on) {
+    this.#marks.drawing = on;
+    this.classList.toggle("marking", on);
+    this.#changed();
+  }
+
+  /** "place" a box in the middle, "remove" the last, or move it by {dx, dy, resize}, in steps of a fiftieth. */
+  mark(what) {
+    const { now, view, panes } = this.#scene;
+    if (what === "place") this.#marks.place(now, view.frame, panes.box);
+    else if (what === "remove") this.#marks.removeLast();
+    else this.#marks.nudge(what.dx, what.dy, what.resize);
+    this.#marked();
+  }
+
+  #draw(event, how) {
+    if (!this.marking) return false;
+    const { now, view, panes } = this.#scene;
+    if (how === "begin") this.#marks.begin(panes.at(event), now, view.frame, event);
+    else if (how === "drag") this.#marks.drag(now, view.frame, event);
+    else if (this.#marks.end()) this.#marked();
+    this.#apply();
+    return true;
+  }
+
+  #marked() {
+    this.#apply();
+    this.dispatchEvent(new CustomEvent("marks"));
+  }
+
+  get counting() {
+    const { on, whole } = this.#tools.meter;
+    return { on, whole };
+  }
+
+  count(on) {
+    this.#tools.meter.on = on;
+    this.#arm();
+    this.#changed();
+  }
+
+  countWhole(on) {
+    this.#tools.meter.whole = on;
+    this.#changed();
+  }
+
+  /** Load what is in sight and put it on screen; at once if it is loaded. Resolves to whether it is there. */
+  async #bring() {
+    const item = this.#item;
+    for (;;) {
+      const entries = this.#scene.wanted(this.mode);
+      if (entries.every(({ img }) => img.dataset.decoded)) return this.#compose(entries);
+      // What was there must not stay on screen as if it were the new pair, so a wait is an empty stage.
+      this.#empty("Loading…");
+      const results = await Promise.allSettled(entries.map(({ ready }) => ready));
+      if (item !== this.#item) return false;
+      const broken = results.findIndex(({ status }) => status === "rejected");
+      if (broken >= 0) {
+        this.#empty(`${entries[broken].label} could not be loaded.`);
+        this.dispatchEvent(new CustomEvent("broken", { detail: entries[broken].label }));
+        return false;
+      }
     }
-    return entry;
   }
 
-  /** Keep zoom and relative position from one set of images to the next. */
-  #reframe(frame) {
-    const { width, height } = this.#frame;
-    if (this.#view) this.#view = { ...this.#view, x: (this.#view.x * frame.width) / width, y: (this.#view.y * frame.height) / height };
-    this.#frame = frame;
+  #empty(text) {
+    this.#scene.empty(text);
+    this.#tools.set(null);
   }
 
-  #note(text) {
-    this.#shown = [];
-    this.#panes = [];
-    const pane = part("pane");
-    const note = part("note");
-    note.textContent = text;
-    note.setAttribute("role", "status");
-    pane.append(note);
-    this.style.gridTemplate = "1fr / 1fr";
-    this.#root.replaceChildren(pane);
-  }
-
-  #build() {
-    const images = this.#shown;
-    if (!images.length) return this.#note("");
-    const sides = this.mode === "side" ? images.map((_, i) => (i ? [0, i] : [0])) : [images.map((_, i) => i)];
-    const used = new Set();
-    this.#panes = sides.map((indexes) => {
-      const element = part("pane");
-      const stack = part(this.mode === "difference" ? "layer difference" : "stack");
-      element.append(stack);
-      const layers = indexes.map((index) => {
-        const layer = part("layer");
-        const img = used.has(index) ? images[index].img.cloneNode() : images[index].img;
-        used.add(index);
-        img.alt = images[index].label;
-        layer.append(img);
-        stack.append(layer);
-        return { element: layer, img, index, place: placeIn(this.#frame, images[index].img) };
-      });
-      const tags = ["left", "right"].map((side) => {
-        const tag = part(`tag ${side}`);
-        element.append(tag);
-        return tag;
-      });
-      return { element, layers, tags, box: null };
+  #compose(entries) {
+    const { mode } = this;
+    this.#scene.compose(entries, mode, {
+      canvas: mode === "difference" && this.#tools.difference.canvas,
+      handle: mode === "slider" && makeHandle((change) => this.divide(change)),
     });
-    if (this.mode === "slider") this.#panes[0].element.append(makeHandle((change) => this.#divide(change)));
-    this.#root.replaceChildren(...this.#panes.map(({ element }) => element));
+    this.#arm();
     this.#measure();
+    return true;
+  }
+
+  /** Give the tools what is on screen. */
+  #arm() {
+    const { shown, panes } = this.#scene;
+    const scene = shown.size ? { mode: this.mode, ...this.compared, shown, panes } : null;
+    this.#tools.set(scene, () => this.#apply());
   }
 
   #measure() {
-    if (!this.#panes.length) return;
-    const { rows, columns } = arrange(this.#panes.length, this.clientWidth, this.clientHeight, this.#frame);
-    this.style.gridTemplate = `repeat(${rows}, minmax(0, 1fr)) / repeat(${columns}, minmax(0, 1fr))`;
-    for (const pane of this.#panes) pane.box = pane.element.getBoundingClientRect();
+    this.#scene.panes.measure(this, this.#scene.view.frame);
     this.#paint();
   }
 
-  #box() {
-    return screenOf(this.#panes[0]?.box ?? { width: 1, height: 1 });
+  #move(change) {
+    change();
+    this.#apply();
   }
 
-  #current() {
-    const { width, height } = this.#frame;
-    return this.#view ?? { scale: fitScale(this.#frame, this.#box()), x: width / 2, y: height / 2 };
+  #hover(point) {
+    this.#tools.pointer = point && { clientX: point.clientX, clientY: point.clientY };
+    if (this.magnifies || this.counting.on) this.#apply();
   }
 
-  /** Move the view by device pixels, not beyond the frame's edge in the middle. */
-  #panBy(dx, dy) {
-    const { scale, x, y } = this.#current();
-    this.#lookAt({ scale, x: x + dx / scale, y: y + dy / scale });
-  }
-
-  #lookAt({ scale, x, y }) {
-    const within = (value, most) => Math.min(most, Math.max(0, value));
-    this.setTransform({ scale, x: within(x, this.#frame.width), y: within(y, this.#frame.height) });
+  #changed() {
+    this.#controls.update(this);
+    this.#apply();
+    this.dispatchEvent(new CustomEvent("state"));
   }
 
   #apply() {
@@ -249,62 +397,23 @@ class GgtViewer extends HTMLElement {
   #paint() {
     cancelAnimationFrame(this.#queued);
     this.#queued = 0;
-    const view = this.#current();
-    const ratio = devicePixelRatio;
-    for (const pane of this.#panes) {
-      // Everything is rounded to the screen's own pixels, so that equal source pixels meet equal screen pixels.
-      const left = Math.round((pane.box.left + pane.box.width / 2) * ratio - view.x * view.scale) / ratio - pane.box.left;
-      const top = Math.round((pane.box.top + pane.box.height / 2) * ratio - view.y * view.scale) / ratio - pane.box.top;
-      const css = view.scale / ratio;
-      for (const { img, place } of pane.layers) {
-        img.style.transform =
-          `translate(${left + place.x * css}px, ${top + place.y * css}px) scale(${place.scaleX * css}, ${place.scaleY * css})`;
-        img.style.imageRendering = place.scaleX * view.scale >= 2 ? "pixelated" : "auto";
-      }
-      this.#reveal(pane);
-    }
+    const { a, b } = this.compared;
+    const { now: view, panes } = this.#scene;
+    const label = (index) => this.#scene.label(index);
+    panes.paint(view);
+    panes.reveal({
+      mode: this.mode,
+      a,
+      b,
+      only: this.#peeking || this.#flicker.first ? "a" : this.flickers ? "b" : "",
+      split: this.#split,
+      label,
+      difference: this.#tools.difference.label(label(a), label(b)),
+    });
+    this.#marks.paint(panes, view, this.#scene.view.frame);
+    this.#tools.inspect(view, this);
     this.dispatchEvent(new CustomEvent("transform"));
   }
-
-  /** Which layers of a pane can be seen, and what its labels say. */
-  #reveal({ layers, tags, element }) {
-    const mode = this.mode;
-    const wanted = mode === "side" ? layers.at(-1).index : Math.min(this.#index, this.#shown.length - 1);
-    const only = this.#peeking ? 0 : mode === "side" || mode === "single" ? wanted : null;
-    const seen = (index) => (only === null ? index === 0 || index === wanted : index === only);
-    for (const layer of layers) {
-      layer.element.hidden = !seen(layer.index);
-      const cut = mode === "slider" && only === null && layer.index === wanted;
-      layer.element.style.clipPath = cut ? `inset(0 0 0 ${this.#split * 100}%)` : "";
-    }
-    const label = (index) => this.#shown[index]?.label ?? "";
-    tags[0].textContent = mode === "difference" && only === null ? "Difference ×4" : label(only ?? 0);
-    tags[1].textContent = label(wanted);
-    tags[1].hidden = mode !== "slider" || only !== null;
-    const handle = element.querySelector(".handle");
-    if (!handle) return;
-    handle.hidden = only !== null;
-    handle.style.left = `${this.#split * 100}%`;
-    handle.setAttribute("aria-valuenow", Math.round(this.#split * 100));
-  }
-
-  #divide(change) {
-    this.#split = Math.min(1, Math.max(0, change(this.#split)));
-    this.#apply();
-  }
-
-  #zoomAt(factor, point) {
-    if (!this.#panes.length) return;
-    const view = this.#current();
-    const smallest = Math.min(1, fitScale(this.#frame, this.#box())) / 2;
-    const scale = Math.min(MAX_SCALE, Math.max(smallest, view.scale * factor));
-    const pane = point && this.#panes.find(({ box }) => contains(box, point));
-    this.#lookAt(zoomAround(view, scale, point, pane?.box));
-  }
 }
-
-const part = (className) => Object.assign(document.createElement("div"), { className });
-const contains = (box, { clientX, clientY }) =>
-  clientX >= box.left && clientX <= box.right && clientY >= box.top && clientY <= box.bottom;
 
 customElements.define("ggt-viewer", GgtViewer);

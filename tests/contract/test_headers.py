@@ -6,8 +6,12 @@ import pytest
 from fastapi import FastAPI
 from fastapi.testclient import TestClient
 
+from app import db
+from app.imaging import Limits, decode, pixel_hash
 from app.main import create_app
+from app.models import Image
 from app.security import CONTENT_SECURITY_POLICY, local_path
+from tests import factories
 from tests.conftest import SignedIn, forget
 from tests.contract.test_routes import one_engine
 
@@ -87,6 +91,43 @@ def test_links_name_the_configured_address(admin: SignedIn) -> None:
 def test_hashed_assets_are_kept_and_plain_ones_asked_for_again(client: TestClient) -> None:
     assert "immutable" in client.get("/static/css/app.css?v=0123456789").headers["cache-control"]
     assert client.get("/static/js/app.js").headers["cache-control"] == "no-cache"
+
+
+def test_images_are_sent_once_and_kept(annotator: SignedIn) -> None:
+    """A gallery of 60 pairs is looked at all day: what was seen once must not cross the network again."""
+    with db.unit_of_work() as session:
+        candidate = factories.make_candidate(session)
+        image_id, candidate_id = candidate.image_id, candidate.id
+    kept = "private, max-age=31536000, immutable"
+    for path in (f"images/{image_id}/thumbnail", f"images/{image_id}/master", f"candidates/{candidate_id}/file"):
+        answer = annotator.get(f"/files/{path}")
+        assert answer.headers["cache-control"] == kept
+        again = annotator.get(f"/files/{path}", headers={"If-None-Match": answer.headers["etag"]})
+        assert (again.status_code, again.content, again.headers["cache-control"]) == (304, b"", kept)
+
+
+def test_thumbnails_are_webp_and_what_is_judged_is_lossless(annotator: SignedIn) -> None:
+    with db.unit_of_work() as session:
+        candidate = factories.make_candidate(session)
+        image = session.get_one(Image, candidate.image_id)
+    for path in (f"images/{image.id}", f"candidates/{candidate.id}"):
+        answer = annotator.get(f"/files/{path}/thumbnail")
+        assert (answer.headers["content-type"], answer.content[8:12]) == ("image/webp", b"WEBP")
+    master = annotator.get(f"/files/images/{image.id}/master")
+    assert master.headers["content-type"] == "image/png"
+    pixels = decode(master.content, Limits(max_bytes=2**20, min_side=1)).pixels
+    assert pixel_hash(pixels) == image.pixel_sha256, "judged on other pixels than were taken in"
+
+
+def test_a_thumbnails_address_changes_with_its_pixels(annotator: SignedIn) -> None:
+    """It is kept for a year: under the same address the old picture would stay."""
+    with db.unit_of_work() as session:
+        image = factories.make_image(session)
+    address = f"/files/images/{image.id}/thumbnail?v="
+    assert address + image.thumbnail_sha256[:8] in annotator.get("/images").text
+    with db.unit_of_work() as session:
+        session.get_one(Image, image.id).thumbnail_sha256 = "f" * 64
+    assert address + "ffffffff" in annotator.get("/images").text
 
 
 def test_pages_with_personal_state_are_not_shared(admin: SignedIn) -> None:

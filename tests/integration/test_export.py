@@ -12,6 +12,7 @@ from PIL import Image as PilImage
 from sqlmodel import Session, col, update
 
 from app.db import reading, unit_of_work
+from app.domain.review import Answer
 from app.errors import Conflict, GgtError, NotFound
 from app.models import Candidate, Image, Pair, Score, Stage, Verdict
 from app.services import review
@@ -39,7 +40,7 @@ def decide(session: Session, candidate: Candidate, user_id: int = 0, note: str =
     session.flush()
     review.decide(
         session, user_id=user_id, key=str(next(_keys)), image_id=candidate.image_id, candidate_id=candidate.id or 0,
-        decision="accept", note=note,
+        answer=Answer("accept", note=note),
     )  # fmt: skip
     return user_id
 

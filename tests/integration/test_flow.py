@@ -16,6 +16,7 @@ from app.catalog.metrics import METRICS
 from app.catalog.quality import filter_rule
 from app.config import settings
 from app.db import reading, unit_of_work
+from app.domain.review import Answer
 from app.errors import GgtError
 from app.models import Candidate, CandidateSummary, Image, ItemState, Run, RunState, Score, Stage, Verdict, WorkItem
 from app.services import flow, options, planning, review
@@ -292,7 +293,8 @@ def test_a_late_candidate_never_takes_a_verified_image_back(monkeypatch: pytest.
     accepted = image().current_candidate_id
     with unit_of_work() as session:
         user_id = factories.make_user(session)
-        review.decide(session, user_id=user_id, key="accepted-1", image_id=1, candidate_id=accepted or 0, decision="accept")
+        yes = Answer("accept")
+        review.decide(session, user_id=user_id, key="accepted-1", image_id=1, candidate_id=accepted or 0, answer=yes)
         job_control.retry_failed(session, old)
     drain()
     assert (image().stage, image().current_candidate_id) == (Stage.VERIFIED, accepted)

@@ -87,6 +87,28 @@ def test_a_method_shows_its_latest_candidate_of_each_image(database: str) -> Non
         assert ids(session, method="local-tv", niqe_min="8") == [], "an older candidate's value counted"
 
 
+@pytest.mark.parametrize("few", [0, 10_000])
+@pytest.mark.parametrize("query", [{}, {"niqe_max": "5"}, {"sort": "niqe"}, {"sort": "-niqe", "category": "rain"}])
+def test_sorting_what_is_found_and_walking_the_order_show_the_same(
+    database: str, monkeypatch: pytest.MonkeyPatch, few: int, query: dict[str, str]
+) -> None:
+    """Which of the two is done depends on how many match; a person must not see a difference, page by page."""
+    monkeypatch.setattr(gallery, "FEW", {"newest": few, "metric": few})
+    with db.unit_of_work() as session:
+        values = {candidate_of(session, float(number % 4) + 2): float(number % 4) + 2 for number in range(9)}
+    wanted = GalleryFilter.parse(query)
+    kept = [i for i in values if "niqe_max" not in query or values[i] <= 5]
+    sign = -1 if wanted.sort == "-niqe" else 1
+    order = sorted(kept, key=lambda i: (sign * values[i], sign * i)) if wanted.sort_metric else sorted(kept, reverse=True)
+    seen: list[int] = []
+    with db.reading() as session:
+        cursor: str | None = ""
+        while cursor is not None:
+            found = gallery.page(session, wanted, cursor, 4, gallery.count(session, wanted))
+            seen, cursor = seen + [tile.id for tile in found.tiles], found.next_cursor
+    assert seen == order
+
+
 def test_plain_filters(database: str) -> None:
     with db.unit_of_work() as session:
         own = factories.make_source(session, "own")

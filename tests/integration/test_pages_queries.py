@@ -62,7 +62,9 @@ def history(session: Session, user_id: int) -> int:
 @pytest.mark.parametrize(
     "path",
     ["/", "/dashboard/funnel", "/dashboard/runs", "/images", "/images?category=rain&method=local-nlm&niqe_max=5&sort=niqe",
-     "/images/more?sort=niqe", "/images/{image}", "/images/{image}?sort=niqe&verdict=none", "/runs", "/runs/list", "/runs/1",
+     "/images/more?sort=niqe", "/images?ids=1,2&verdict=none", "/images/set-aside?category=rain",
+     "/images/take-back?niqe_max=5", "/images/actions", "/views?here=/images", "/views/menu?here=/images",
+     "/images/{image}", "/images/{image}?sort=niqe&verdict=none", "/runs", "/runs/list", "/runs/1",
      "/runs/1/live", "/ingest", "/api/v1/images?sort=niqe", "/api/v1/images/{image}", "/api/v1/runs", "/api/v1/runs/1",
      "/api/v1/funnel", "/files/images/{image}/master", "/files/candidates/1/thumbnail"],
 )  # fmt: skip

@@ -251,6 +251,7 @@ class CountsItem(Answer):
     verified: int
     pairs: int
     failed: int
+    set_aside: int
 
 
 class CategoryItem(Answer):

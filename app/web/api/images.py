@@ -6,8 +6,8 @@ from fastapi import APIRouter, Query
 from pydantic import BaseModel, ConfigDict, Field
 
 from app.services import gallery
-from app.services.gallery import COUNT_CAP
 from app.services.gallery_filter import GalleryFilter
+from app.services.gallery_query import COUNT_CAP
 from app.services.image_history import Attempt, candidate, image_history
 from app.web.api.answers import (
     AttemptItem,
@@ -48,7 +48,7 @@ def list_images(_viewer: AnyViewer, session: Reader, query: Annotated[ImageQuery
     """Images, newest first unless told otherwise. Metric bounds: `?niqe_max=5&lpips_min=0.1`."""
     wanted = GalleryFilter.parse({name: str(value) for name, value in query.model_dump().items()})
     found = gallery.count(session, wanted)
-    page = gallery.page(session, wanted, query.after, query.limit)
+    page = gallery.page(session, wanted, query.after, query.limit, found)
     return ImageList(
         items=[ImageItem.model_validate(tile) for tile in page.tiles],
         total=min(found, COUNT_CAP),

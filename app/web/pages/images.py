@@ -8,12 +8,14 @@ from fastapi import APIRouter, Request, Response
 from app.catalog.categories import CATEGORIES
 from app.catalog.generators import GENERATORS
 from app.catalog.metrics import METRICS
-from app.models import Stage
+from app.models import Role, Stage
 from app.services import gallery
-from app.services.gallery import COUNT_CAP, Choices, Tile
+from app.services.gallery import Choices, Tile
 from app.services.gallery_filter import GalleryFilter, MetricRange
+from app.services.gallery_query import COUNT_CAP
 from app.web.deps import AnyViewer, Reader
 from app.web.templating import render
+from app.web.viewer import Viewer
 
 router = APIRouter()
 
@@ -25,10 +27,14 @@ STAGE_TITLES: dict[str, str] = {
     Stage.REFINING: "Refining",
     Stage.JUDGED_OUT: "Judged out",
     Stage.AWAITING: "Awaiting verification",
+    Stage.DISPUTED: "Disputed",
+    Stage.REQUESTED: "Regeneration requested",
     Stage.VERIFIED: "Verified",
     Stage.REJECTED: "Rejected",
     Stage.FAILED: "Failed",
+    Stage.SET_ASIDE: "Set aside",
 }
+CATEGORY_TITLES = {key: spec.title for key, spec in CATEGORIES.items()}
 VERDICT_TITLES = {"accept": "Judge accepts", "reject": "Judge rejects", "none": "Not judged"}
 
 
@@ -70,14 +76,19 @@ class Chip:
 
 @dataclass(frozen=True)
 class TilesPart:
-    """Some tiles. ``query`` is the filter, so that an opened image knows its neighbours; ``more`` gets the next tiles."""
+    """Some tiles. ``suffix`` is the filter as addresses have it ("?..."), so that an opened image knows its neighbours.
+
+    ``more`` gets the next tiles. ``ticks``: the person may do something to ticked images.
+    """
 
     tiles: tuple[Tile, ...]
     stage_titles: dict[str, str]
+    category_titles: dict[str, str]
     sort_metric: str | None
-    query: str
+    suffix: str
     more: str | None
     more_part: str | None
+    ticks: bool
 
 
 @dataclass(frozen=True)
@@ -92,6 +103,7 @@ class ImagesPage:
     filtered: bool
     continued: bool
     first: str
+    bulk_verb: str
 
 
 _TILE = Tile(
@@ -111,8 +123,10 @@ _TILE = Tile(
     {"niqe": 4.2},
 )
 _BARE = Tile(13, "rain", Stage.COLLECTED, True, 640, 480, "own", "ab" * 32, None, None, None, None, None, {})
-_PART = TilesPart((_TILE, _BARE), STAGE_TITLES, "niqe", "category=rain", "/images?after=x", "/images/more?after=x")
-_EMPTY = TilesPart((), STAGE_TITLES, None, "", None, None)
+_PART = TilesPart(
+    (_TILE, _BARE), STAGE_TITLES, CATEGORY_TITLES, "niqe", "?category=rain", "/images?after=x", "/images/more?after=x", True
+)
+_EMPTY = TilesPart((), STAGE_TITLES, CATEGORY_TITLES, None, "", None, None, False)
 
 
 def _example(part: TilesPart, filtered: bool) -> ImagesPage:
@@ -129,6 +143,7 @@ def _example(part: TilesPart, filtered: bool) -> ImagesPage:
         filtered,
         filtered,
         "/images",
+        "set-aside",
     )
 
 
@@ -136,7 +151,7 @@ def _example(part: TilesPart, filtered: bool) -> ImagesPage:
 def images(request: Request, viewer: AnyViewer, session: Reader, after: str = "") -> Response:
     wanted = GalleryFilter.parse(request.query_params)
     found = gallery.count(session, wanted)
-    part = _part(wanted, gallery.page(session, wanted, after) if found else gallery.Page((), None))
+    part = _part(viewer, wanted, gallery.page(session, wanted, after, matched=found) if found else gallery.Page((), None))
     page = ImagesPage(
         part=part,
         total=min(found, COUNT_CAP),
@@ -148,6 +163,7 @@ def images(request: Request, viewer: AnyViewer, session: Reader, after: str = ""
         filtered=wanted.active,
         continued=bool(after),
         first=wanted.url("/images"),
+        bulk_verb="take-back" if wanted.stage == Stage.SET_ASIDE else "set-aside",
     )
     return render(request, viewer, "images/index.html", page)
 
@@ -155,7 +171,8 @@ def images(request: Request, viewer: AnyViewer, session: Reader, after: str = ""
 @router.get("/images/more")
 def more(request: Request, viewer: AnyViewer, session: Reader, after: str = "") -> Response:
     wanted = GalleryFilter.parse(request.query_params)
-    return render(request, viewer, "images/_tiles.html", ImagesMore(_part(wanted, gallery.page(session, wanted, after))))
+    part = _part(viewer, wanted, gallery.page(session, wanted, after))
+    return render(request, viewer, "images/_tiles.html", ImagesMore(part))
 
 
 @dataclass(frozen=True)
@@ -163,15 +180,17 @@ class ImagesMore:
     part: TilesPart
 
 
-def _part(wanted: GalleryFilter, page: gallery.Page) -> TilesPart:
+def _part(viewer: Viewer, wanted: GalleryFilter, page: gallery.Page) -> TilesPart:
     cursor = page.next_cursor
     return TilesPart(
         page.tiles,
         STAGE_TITLES,
+        CATEGORY_TITLES,
         wanted.sort_metric,
-        wanted.url("").removeprefix("?"),
+        wanted.url(""),
         wanted.url("/images", after=cursor) if cursor else None,
         wanted.url("/images/more", after=cursor) if cursor else None,
+        viewer.role != Role.ANNOTATOR,
     )
 
 
@@ -186,7 +205,7 @@ def _selects(wanted: GalleryFilter, choices: Choices) -> tuple[Select, ...]:
         sorts[f"-{key}"] = f"{metric.title}, worst first"
     methods = {name: f"{name} (local)" if _local(name) else name for name in choices.methods}
     return (
-        field("category", "Category", "All", {key: c.title for key, c in CATEGORIES.items()}),
+        field("category", "Category", "All", CATEGORY_TITLES),
         field("source", "Source", "All", {name: name for name in choices.sources}),
         field("stage", "Stage", "All", STAGE_TITLES),
         field("verdict", "Verdict", "Any", VERDICT_TITLES),
@@ -220,6 +239,8 @@ def chips_of(wanted: GalleryFilter) -> tuple[Chip, ...]:
         return Chip(text, replace(wanted, **change).url("/images"))
 
     chips = []
+    if wanted.ids:
+        chips.append(chip(f"{len(wanted.ids)} ticked image{'' if len(wanted.ids) == 1 else 's'}", {"ids": ()}))
     if wanted.category:
         chips.append(chip(CATEGORIES[wanted.category].title, {"category": ""}))
     if wanted.source:

@@ -5,10 +5,10 @@ from dataclasses import dataclass
 from app.catalog.categories import CATEGORIES
 from app.catalog.judges import JUDGES
 from app.catalog.metrics import METRICS
-from app.domain.aspects import ASPECTS
+from app.domain.aspects import ASPECT_TITLES, ASPECTS
 from app.domain.review import TASKS
 from app.models import Json
-from app.services.review_queue import JudgeView, ReviewItem
+from app.services.review_items import JudgeView, ReviewItem
 
 
 @dataclass(frozen=True)
@@ -48,6 +48,7 @@ class ItemView:
     facts: tuple[tuple[str, str], ...]
     metrics: tuple[MetricRow, ...]
     verdict: VerdictView | None
+    returned: str = ""
 
 
 EXAMPLE_ITEM = ItemView(
@@ -84,6 +85,7 @@ def item_view(item: ReviewItem) -> ItemView:
         ),
         metrics=tuple(_metric_rows(item.metrics)),
         verdict=_verdict_view(item.verdict) if item.verdict else None,
+        returned=item.returned,
     )
 
 
@@ -118,7 +120,7 @@ def _verdict_view(verdict: JudgeView) -> VerdictView:
     spec = JUDGES.get(verdict.judge)
     rows = tuple(
         VerdictRow(
-            title=aspect.replace("_", " ").capitalize().replace("Color", "Colour"),
+            title=ASPECT_TITLES[aspect],
             score=f"{verdict.scores[aspect]:.0f}" if aspect in verdict.scores else "–",
             reason=str(verdict.reasons.get(aspect, "")),
         )
