@@ -78,7 +78,9 @@ def upgrade() -> None:
             table.alter_column(name, server_default=None)
     op.create_index(op.f("ix_review_queue_id_user_id"), "review", ["queue_id", "user_id"])
     op.create_index(op.f("ix_review_user_id_created_at"), "review", ["user_id", "created_at"])
-    op.create_index("uq_review_slot", "review", ["candidate_id", "slot"], unique=True, sqlite_where=HELD, postgresql_where=HELD)
+    op.create_index(
+        "uq_review_slot", "review", ["candidate_id", "slot"], unique=True, sqlite_where=HELD, postgresql_where=HELD,
+    )  # fmt: skip
     op.create_index(
         "ix_review_returned", "review", ["user_id"], sqlite_where=sa.text("returned_by IS NOT NULL"),
         postgresql_where=sa.text("returned_by IS NOT NULL"),

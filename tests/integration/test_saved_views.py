@@ -1,7 +1,7 @@
 """Saved views. If this fails, people lose the filters they work by, or a view leads somewhere else than to a list."""
 
 import pytest
-from sqlmodel import col, select
+from sqlmodel import Session, col, select
 
 from app import db
 from app.errors import Conflict, GgtError, NotAllowed, NotFound
@@ -56,7 +56,11 @@ def test_only_their_owner_changes_and_deletes_views(database: str) -> None:
     ada, bo = people()
     save(ada, "Rain", shared=True)
     save(ada, "secret")
-    for act in (saved_views.delete, lambda *who: saved_views.change(*who, "x", shared=True)):
+
+    def rename(session: Session, user_id: int, view_id: int) -> None:
+        saved_views.change(session, user_id, view_id, "x", shared=True)
+
+    for act in (saved_views.delete, rename):
         with db.unit_of_work() as session, pytest.raises(NotAllowed):
             act(session, bo, 1)
         with db.unit_of_work() as session, pytest.raises(NotFound):
