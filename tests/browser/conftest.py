@@ -6,7 +6,13 @@ from threading import Thread
 import pytest
 import uvicorn
 from fastapi import FastAPI
-from playwright.sync_api import Browser, Page, sync_playwright
+from playwright.sync_api import Browser, BrowserContext, Page, sync_playwright
+
+from app import db
+from app.models import Stage
+from app.services import people
+from tests import factories
+from tests.browser.review_page import shows, until
 
 OpenPage = Callable[[str], tuple[Page, list[str]]]
 
@@ -50,3 +56,39 @@ def open_page(browser: Browser, address: str) -> Iterator[OpenPage]:
     yield make
     for context in contexts:
         context.close()
+
+
+@pytest.fixture
+def pairs(database: str) -> list[tuple[int, int]]:
+    """Eight waiting pairs as (image id, candidate id); one HQ is twice as large as its LQ would be elsewhere."""
+    with db.unit_of_work() as session:
+        source = factories.make_source(session)
+        images = [factories.make_image(session, Stage.AWAITING, "rain", source, side=256) for _ in range(8)]
+        made = [factories.make_candidate(session, image, metrics={"niqe": 3.0, "niqe_lq": 5.0}) for image in images]
+        return [(c.image_id, c.id or 0) for c in made]
+
+
+@pytest.fixture
+def context(browser: Browser, address: str, database: str) -> Iterator[BrowserContext]:
+    """A browser in which an annotator is signed in."""
+    made = browser.new_context(base_url=address, viewport={"width": 1366, "height": 768})
+    with db.unit_of_work() as session:
+        token = people.sign_in(session, factories.make_user(session), "test")
+    made.add_cookies([{"name": "ggt_session", "value": token, "url": address}])
+    made.set_default_timeout(8000)
+    yield made
+    made.close()
+
+
+@pytest.fixture
+def page(context: BrowserContext, pairs: list[tuple[int, int]]) -> Iterator[Page]:
+    """The review page with the first pair painted; an error in the console fails the test."""
+    made = context.new_page()
+    problems: list[str] = []
+    made.on("pageerror", lambda error: problems.append(str(error)))
+    made.on("console", lambda line: problems.append(line.text) if "Content Security Policy" in line.text else None)
+    made.goto("/review")
+    shows(made, pairs[0])
+    until(made, "document.querySelector('#viewer').shadowRoot.querySelectorAll('img').length > 1")
+    yield made
+    assert problems == []

@@ -1,90 +1,21 @@
 """The review page in a real browser: what the hand does must be what the dataset gets."""
 
-from collections.abc import Iterator
 from typing import Any
 
 import pytest
-from playwright.sync_api import Browser, BrowserContext, Page, Route, expect
+from playwright.sync_api import BrowserContext, Page, Route, expect
 from sqlmodel import col, select
 
 from app import db
-from app.models import Image, Pair, Review, ReviewLease, Stage
+from app.models import Image, Pair, Review, ReviewLease
 from app.services import people
 from tests import factories
+from tests.browser.review_page import LOADED, SHOWN, saved, shows, until
 
 pytestmark = [
     pytest.mark.parametrize("engine_url", ["sqlite"], indirect=True),
     pytest.mark.filterwarnings("ignore::DeprecationWarning:websockets"),
 ]
-
-
-@pytest.fixture
-def pairs(database: str) -> list[tuple[int, int]]:
-    """Eight waiting pairs as (image id, candidate id); one HQ is twice as large as its LQ would be elsewhere."""
-    with db.unit_of_work() as session:
-        source = factories.make_source(session)
-        images = [factories.make_image(session, Stage.AWAITING, "rain", source, side=256) for _ in range(8)]
-        made = [factories.make_candidate(session, image, metrics={"niqe": 3.0, "niqe_lq": 5.0}) for image in images]
-        return [(c.image_id, c.id or 0) for c in made]
-
-
-@pytest.fixture
-def context(browser: Browser, address: str, database: str) -> Iterator[BrowserContext]:
-    """A browser in which an annotator is signed in."""
-    made = browser.new_context(base_url=address, viewport={"width": 1366, "height": 768})
-    with db.unit_of_work() as session:
-        token = people.sign_in(session, factories.make_user(session), "test")
-    made.add_cookies([{"name": "ggt_session", "value": token, "url": address}])
-    made.set_default_timeout(8000)
-    yield made
-    made.close()
-
-
-@pytest.fixture
-def page(context: BrowserContext, pairs: list[tuple[int, int]]) -> Iterator[Page]:
-    """The review page with the first pair painted; an error in the console fails the test."""
-    made = context.new_page()
-    problems: list[str] = []
-    made.on("pageerror", lambda error: problems.append(str(error)))
-    made.on("console", lambda line: problems.append(line.text) if "Content Security Policy" in line.text else None)
-    made.goto("/review")
-    shows(made, pairs[0])
-    until(made, "document.querySelector('#viewer').shadowRoot.querySelectorAll('img').length > 1")
-    yield made
-    assert problems == []
-
-
-SHOWN = (
-    "[...(document.querySelector('#viewer')?.shadowRoot?.querySelectorAll('img') ?? [])].map((i) => new URL(i.src).pathname)"
-)
-
-
-LOADED = "performance.getEntriesByType('resource').filter((r) => r.name.includes('/files/')).length >= 12"
-"""The first pair and five ahead are here."""
-
-
-def until(page: Page, expression: str) -> None:
-    """Wait for a JavaScript expression (Playwright's own way needs eval, which our content security policy forbids)."""
-    for _ in range(400):
-        if page.evaluate(expression):
-            return
-        page.wait_for_timeout(20)
-    pytest.fail(f"never true: {expression}")
-
-
-def shows(page: Page, pair: tuple[int, int]) -> None:
-    """Wait until this pair is painted and can be decided on."""
-    lq, hq = f"/files/images/{pair[0]}/master", f"/files/candidates/{pair[1]}/file"
-    until(
-        page,
-        f"(() => {{ const s = {SHOWN}; return s.includes({lq!r}) && s.includes({hq!r})"
-        " && document.querySelector('#main').ariaBusy === 'false' })()",
-    )
-
-
-def saved(page: Page) -> None:
-    """Wait until nothing is unconfirmed."""
-    until(page, "Object.keys(localStorage).every((k) => !k.startsWith('ggt-outbox/'))")
 
 
 def decisions() -> list[tuple[int, str, bool]]:
