@@ -1,5 +1,6 @@
 """Batches at half price: jobs survive restarts, results go to the right LQ, and nothing is paid twice."""
 
+import time
 from collections.abc import Iterator
 
 import pytest
@@ -44,9 +45,11 @@ def server(redis: str, monkeypatch: pytest.MonkeyPatch) -> Iterator[ProviderServ
     stored_pixels.cache_clear()
 
 
-def collect(run_id: int, rounds: int = 12) -> Run:
-    """Work until the run is over; what waits for its moment has it come."""
-    for _ in range(rounds):
+def collect(run_id: int, seconds: float = 30) -> Run:
+    """Work until the run is over; what waits for its moment has it come. The server needs its time for each batch."""
+    until = time.monotonic() + seconds
+    while time.monotonic() < until:
+        time.sleep(0.02)
         drain()
         run = provider_run.row(Run, run_id)
         if run.state != RunState.RUNNING:

@@ -1,5 +1,6 @@
 """Cancelling a run while a provider works for it: if this breaks, what was paid for is lost, or the run never ends."""
 
+import time
 from collections.abc import Iterator
 
 import pytest
@@ -32,10 +33,14 @@ KLING = PipelineOptions(method="kling-image-o1", strategy="fix", compare=False, 
 def server(redis: str, monkeypatch: pytest.MonkeyPatch) -> Iterator[ProviderServer]:
     monkeypatch.setattr(score, "engine", EveryHqIsBetter)
     monkeypatch.setenv("GGT_PROVIDER_TIMEOUT", "2")
-    with provider_run.serving(monkeypatch, batch_seconds=0.1) as serving:
+    with provider_run.serving(monkeypatch, batch_seconds=BATCH_SECONDS) as serving:
         yield serving
     runtime.task_for.cache_clear()
     stored_pixels.cache_clear()
+
+
+BATCH_SECONDS = 0.1
+"""How long the server works on a batch."""
 
 
 class Killed(BaseException):
@@ -50,6 +55,7 @@ def cancel(run_id: int) -> None:
 def sweep_on(rounds: int = 4) -> None:
     """What happens in the next minutes: everything's moment comes, and the sweeper passes by."""
     for _ in range(rounds):
+        time.sleep(BATCH_SECONDS)
         with unit_of_work() as session:
             session.execute(update(WorkItem).values(ready_at=None))
             job_control.sweep(session)

@@ -1,5 +1,6 @@
 """Two runs, a database that is away, changed settings: if this breaks, the same is paid for twice or an answer is lost."""
 
+import time
 from collections.abc import Iterator
 from typing import Any
 
@@ -34,11 +35,15 @@ def nb2(**changes: Any) -> PipelineOptions:
     return PipelineOptions(**{"method": "nano-banana-2", "strategy": "fix", "compare": False, "judge": "", **changes})
 
 
+BATCH_SECONDS = 0.1
+"""How long the server works on a batch."""
+
+
 @pytest.fixture
 def server(redis: str, monkeypatch: pytest.MonkeyPatch) -> Iterator[ProviderServer]:
     monkeypatch.setattr(score, "engine", EveryHqIsBetter)
     monkeypatch.setenv("GGT_PROVIDER_TIMEOUT", "2")
-    with provider_run.serving(monkeypatch, accept_rate=1.0, batch_seconds=0.1) as serving:
+    with provider_run.serving(monkeypatch, accept_rate=1.0, batch_seconds=BATCH_SECONDS) as serving:
         yield serving
     runtime.task_for.cache_clear()
     stored_pixels.cache_clear()
@@ -86,6 +91,7 @@ def test_two_runs_in_one_batch_ask_once(server: ProviderServer) -> None:
     drain()
     assert [call.kind for call in server.calls].count("batch") == 1, "not one job for each image"
     for _ in range(5):
+        time.sleep(BATCH_SECONDS)
         with unit_of_work() as session:
             session.execute(WorkItem.__table__.update().values(ready_at=None))  # type: ignore[attr-defined]
         drain()
@@ -235,6 +241,7 @@ def test_a_provider_that_is_too_busy_for_a_batch_for_a_while_gets_it_later(serve
     [image_id] = new_images(1, side=128)
     run_id = start(nb2(batch=True))
     for _ in range(12):
+        time.sleep(BATCH_SECONDS)
         drain()
         pacing.close_circuit("gemini")
         with unit_of_work() as session:
