@@ -15,6 +15,7 @@ from sqlmodel import Session
 from app.models import (
     Image,
     QueueItem,
+    ReviewQueue,
     Stage,
     table_of,
     utcnow,
@@ -26,7 +27,7 @@ MAX_EXCLUDED = 500
 TRIES = 5
 """How often items that others took in the same moment are looked for anew."""
 
-IMAGES, ITEMS = table_of(Image), table_of(QueueItem)
+IMAGES, ITEMS, QUEUES = table_of(Image), table_of(QueueItem), table_of(ReviewQueue)
 
 
 @dataclass(frozen=True)
@@ -64,6 +65,15 @@ _DECIDED = (
 DECIDED_BY_ME = _DECIDED.where(REVIEWS.c.user_id == bindparam("me"))
 
 
+_IN_A_QUEUE = (
+    select(ITEMS.c.image_id)
+    .join(QUEUES, QUEUES.c.id == ITEMS.c.queue_id)
+    .where(ITEMS.c.image_id == IMAGES.c.id, ITEMS.c.open, QUEUES.c.active)
+    .correlate(IMAGES)
+)
+"""What is in an open queue is handed out there alone: or its order, its people and what it hides would mean nothing."""
+
+
 def _count(of: Any) -> Any:
     return of.with_only_columns(func.count()).scalar_subquery()
 
@@ -89,7 +99,9 @@ def waiting(filters: Filters) -> list[ColumnElement[bool]]:
         conditions.append(IMAGES.c.source_id == bindparam("source"))
     if filters.after:
         conditions.append(IMAGES.c.id > bindparam("after"))
-    if filters.queue_id is not None:
+    if filters.queue_id is None:
+        conditions.append(~_IN_A_QUEUE.exists())
+    else:
         conditions += [ITEMS.c.queue_id == bindparam("queue"), ITEMS.c.open]
     return conditions
 
@@ -226,7 +238,7 @@ _KEEP = (
 )
 
 
-def renew(session: Session, user_id: int, image_ids: Collection[int]) -> set[int]:
+def renew(session: Session, user_id: int, image_ids: Collection[int], filters: Filters | None = None) -> set[int]:
     """Keep ``image_ids`` for the person; returns those lost: decided meanwhile, or taken after the lease had run out."""
     if not image_ids:
         return set()
@@ -236,10 +248,13 @@ def renew(session: Session, user_id: int, image_ids: Collection[int]) -> set[int
     )
     missing = [i for i in image_ids if i not in kept]
     if missing:  # given back, perhaps by a page that was left and is here again
-        free = select(IMAGES.c.id, IMAGES.c.current_candidate_id, IMAGES.c.decisions_wanted).where(
-            IMAGES.c.id.in_(missing), *waiting(Filters()), _FREE
+        part = filters or Filters()
+        free = (
+            select(IMAGES.c.id, IMAGES.c.current_candidate_id, IMAGES.c.decisions_wanted)
+            .select_from(part_of(part))
+            .where(IMAGES.c.id.in_(missing), *waiting(part), _FREE)
+            .with_for_update(**_OURS_ALONE)
         )
-        free = free.with_for_update(**_OURS_ALONE)
-        again = session.execute(free, {"me": user_id, "now": now}).all()
-        kept |= {held.image_id for held in take(session, user_id, again, None)}
+        again = session.execute(free, part.values() | {"me": user_id}).all()
+        kept |= {held.image_id for held in take(session, user_id, again, part.queue_id)}
     return set(image_ids) - kept

@@ -271,6 +271,22 @@ def test_gold_questions_are_mixed_in_and_change_no_image() -> None:
         assert (accuracy.right, accuracy.n) == (0, 1)
 
 
+def test_what_is_in_an_open_queue_is_handed_out_there_alone() -> None:
+    """Else its people, its order and what it hides would mean nothing."""
+    pairs = waiting(2, "rain")
+    [outside] = waiting(1, "snow")
+    [one] = people(1)
+    made = queue(filter="category=rain", people=(one,))
+    everything = review_queue.Filters()
+    with db.unit_of_work() as session:
+        other = factories.make_user(session)
+        assert [h.image_id for h in review_queue.next_items(session, other, everything, 5)] == [outside[0]]
+        assert review_progress.progress(session, other, everything, utcnow()).left == 1
+        queues.set_active(session, made.id or 0, False, one)
+        later = review_queue.next_items(session, other, everything, 5)
+    assert {h.image_id for h in later} == {outside[0], *(image for image, _ in pairs)}
+
+
 def test_a_queue_for_some_people_is_closed_to_others_and_a_silent_holder_loses_the_slot() -> None:
     [pair] = waiting(1)
     one, two = people(2)

@@ -128,7 +128,7 @@ def page(
     chosen = {k: v for k, v in (("queue", queue), ("category", filters.category or ""), ("source", source)) if v}
     context = ReviewPage(
         item=item,
-        empty="" if item else _empty(review_progress.locked(session, viewer.user_id, filters))["text"],
+        empty="" if item else _empty(session, viewer, filters)["text"],
         progress=review_progress.progress(session, viewer.user_id, filters, _day_start(None)),
         queue=queue,
         category=filters.category or "",
@@ -153,7 +153,7 @@ def page(
 def queue(viewer: Annotator, session: Writer, asked: QueueRequest) -> JSONResponse:
     """Keep what the browser holds, and lease it more."""
     filters = _filters(session, viewer, asked.queue, asked.category, asked.source)
-    lost = review_queue.renew(session, viewer.user_id, asked.held)
+    lost = review_queue.renew(session, viewer.user_id, asked.held, filters)
     held = review_queue.next_items(session, viewer.user_id, filters, asked.want, [*asked.held, *asked.exclude])
     found = review_items.items(session, viewer.user_id, [one.image_id for one in held])
     short = len(found) < asked.want
@@ -161,7 +161,7 @@ def queue(viewer: Annotator, session: Writer, asked: QueueRequest) -> JSONRespon
         {
             "items": [_json(item_view(item), viewer) for item in found],
             "lost": sorted(lost),
-            "empty": _empty(review_progress.locked(session, viewer.user_id, filters)) if short else None,
+            "empty": _empty(session, viewer, filters) if short else None,
             "progress": _progress(session, viewer, filters, asked.day_start) if asked.progress else None,
         }
     )
@@ -262,7 +262,15 @@ def _day_start(given: datetime | None) -> datetime:
     return now.replace(hour=0, minute=0, second=0, microsecond=0)
 
 
-def _empty(locked: Locked | None) -> dict[str, Any]:
+def _empty(session: Session, viewer: Viewer, filters: Filters) -> dict[str, Any]:
+    """Why nothing comes, and the seconds until something may."""
+    locked = review_progress.locked(session, viewer.user_id, filters)
+    if locked is None and filters.queue_id is None and (names := [q.name for q in queues.mine(session, viewer.user_id)]):
+        return {"text": f"Nothing waits outside of the queues. Choose one above: {', '.join(names[:3])}.", "seconds": 0}
+    return _why_empty(locked)
+
+
+def _why_empty(locked: Locked | None) -> dict[str, Any]:
     if locked is None:
         return {"text": "Nothing waits for verification here. New pairs appear when a run retains them.", "seconds": 0}
     if not locked.count:
