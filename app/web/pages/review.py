@@ -265,8 +265,8 @@ def _day_start(given: datetime | None) -> datetime:
 def _empty(session: Session, viewer: Viewer, filters: Filters) -> dict[str, Any]:
     """Why nothing comes, and the seconds until something may."""
     locked = review_progress.locked(session, viewer.user_id, filters)
-    if locked is None and filters.queue_id is None and (names := [q.name for q in queues.mine(session, viewer.user_id)]):
-        return {"text": f"Nothing waits outside of the queues. Choose one above: {', '.join(names[:3])}.", "seconds": 0}
+    if locked is None and filters.queue_id is None and queues.mine(session, viewer.user_id):
+        return {"text": "Nothing waits outside of the queues. Choose one:", "seconds": 0}
     return _why_empty(locked)
 
 
