@@ -62,11 +62,7 @@ def decide(session: Session, *, user_id: int, key: str, image_id: int, candidate
     Raises GgtError for an incomplete decision, NotFound for an unknown image, Conflict when another candidate is current,
     enough people or this one decided before, or the key belongs to another decision.
     """
-    answer = answer.tidied()
-    if problem := answer_problem(answer):
-        raise GgtError(f"Image {image_id}: {problem}.")
-    if not KEY.fullmatch(key):
-        raise GgtError("A decision's key has 8 to 64 letters, digits, - or _.")
+    answer = _checked(answer, key, image_id)
     image = _lock(session, image_id)
     if (known := _by_key(session, key)) is not None:
         return _repeated(known, user_id, image_id, candidate_id, answer.decision)
@@ -90,9 +86,7 @@ def decide(session: Session, *, user_id: int, key: str, image_id: int, candidate
     )  # fmt: skip
     come_to = outcome([*(row.decision for row in made), answer.decision], image.decisions_wanted)
     if come_to is not None:
-        _close(session, image_id, candidate_id, come_to, _why(answer) if len(made) == 0 or come_to != "disputed" else "")
-        if come_to == "accept":
-            _pair(session, image_id, candidate_id, review_id)
+        _close(session, image_id, candidate_id, come_to, "" if come_to == "disputed" else _why(answer), review_id)
     release(session, user_id, [image_id])
     _event(session, user_id, f"review.{ACTION[answer.decision]}", image_id, candidate_id, key, _why(answer))
     return Decided(key, image_id, candidate_id, answer.decision, answer.reasons, undone=False, open=come_to is None)
@@ -103,20 +97,14 @@ def settle(session: Session, *, user_id: int, key: str, image_id: int, candidate
 
     Raises as :func:`decide`; Conflict also for a pair that nobody disagrees about.
     """
-    answer = answer.tidied()
-    if problem := answer_problem(answer):
-        raise GgtError(f"Image {image_id}: {problem}.")
-    if not KEY.fullmatch(key):
-        raise GgtError("A decision's key has 8 to 64 letters, digits, - or _.")
+    answer = _checked(answer, key, image_id)
     image = _lock(session, image_id)
     if (known := _by_key(session, key)) is not None:
         return _repeated(known, user_id, image_id, candidate_id, answer.decision)
     if image.stage != Stage.DISPUTED or image.current_candidate_id != candidate_id:
         raise Conflict(f"Image {image_id} is not disputed (any more); this decision was not counted.")
     review_id = _store(session, user_id, key, image_id, candidate_id, answer, kind="final", slot=None, queue_id=None)
-    _close(session, image_id, candidate_id, answer.decision, _why(answer))
-    if answer.decision == "accept":
-        _pair(session, image_id, candidate_id, review_id)
+    _close(session, image_id, candidate_id, answer.decision, _why(answer), review_id)
     _event(session, user_id, f"review.{ACTION[answer.decision]}", image_id, candidate_id, key, _why(answer), final=True)
     return Decided(key, image_id, candidate_id, answer.decision, answer.reasons, undone=False)
 
@@ -249,11 +237,24 @@ def _store(
     return stored
 
 
-def _close(session: Session, image_id: int, candidate_id: int, come_to: str, why: str) -> None:
-    """The decisions that were wanted are there."""
+def _checked(answer: Answer, key: str, image_id: int) -> Answer:
+    """The answer, tidied. Raises GgtError for one that is incomplete, or a key that no browser of ours makes."""
+    answer = answer.tidied()
+    if problem := answer_problem(answer):
+        raise GgtError(f"Image {image_id}: {problem}.")
+    if not KEY.fullmatch(key):
+        raise GgtError("A decision's key has 8 to 64 letters, digits, - or _.")
+    return answer
+
+
+def _close(session: Session, image_id: int, candidate_id: int, come_to: str, why: str, review_id: int) -> None:
+    """The decisions that were wanted are there, ``review_id`` the last of them."""
     verdict = None if come_to == "disputed" else come_to
     _move(session, image_id, candidate_id, OUTCOME[come_to], verdict, why)
     queues.set_open(session, image_id, False)
+    if come_to == "accept":
+        row = {"image_id": image_id, "candidate_id": candidate_id, "review_id": review_id, "created_at": utcnow()}
+        session.execute(_PAIR, row)
 
 
 def _move(session: Session, image_id: int, candidate_id: int, stage: Stage, review: str | None, reason: str) -> None:
@@ -262,11 +263,6 @@ def _move(session: Session, image_id: int, candidate_id: int, stage: Stage, revi
     moved: Any = session.execute(_MOVE_SUMMARY, {"candidate": candidate_id, "stage": stage, "review": review})
     if moved.rowcount != 1:
         raise NotFound(f"Image {image_id}: candidate {candidate_id} has no summary.")
-
-
-def _pair(session: Session, image_id: int, candidate_id: int, review_id: int) -> None:
-    row = {"image_id": image_id, "candidate_id": candidate_id, "review_id": review_id, "created_at": utcnow()}
-    session.execute(_PAIR, row)
 
 
 def _why(answer: Answer) -> str:
