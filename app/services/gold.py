@@ -32,8 +32,11 @@ class Accuracy:
         return wilson(self.right, self.n)
 
 
-def know(session: Session, *, user_id: int, candidate_id: int, decision: Choice, note: str = "") -> None:
-    """Record the right decision on a candidate. Raises NotFound, or GgtError for a decision that is no answer."""
+def know(session: Session, *, user_id: int, candidate_id: int, decision: Choice, note: str = "") -> int:
+    """Record the right decision on a candidate; returns its image's id.
+
+    Raises NotFound, or GgtError for a decision that is no answer.
+    """
     if decision not in ("accept", "reject"):
         raise GgtError("The answer of a gold question is accept or reject.")
     candidate = session.get(Candidate, candidate_id)
@@ -50,16 +53,20 @@ def know(session: Session, *, user_id: int, candidate_id: int, decision: Choice,
     record(
         session, user_id, "gold.set", f"image:{candidate.image_id}", note, {"candidate": candidate_id, "answer": decision}
     )
+    return candidate.image_id
 
 
-def forget(session: Session, *, user_id: int, candidate_id: int) -> None:
-    """Ask a gold question no more. Answers given to it stay."""
+def forget(session: Session, *, user_id: int, candidate_id: int) -> int:
+    """Ask a gold question no more; returns its image's id. Answers given to it stay. Raises NotFound for no candidate."""
+    candidate = session.get(Candidate, candidate_id)
+    if candidate is None:
+        raise NotFound(f"There is no candidate {candidate_id}.")
     answer = session.get(GoldAnswer, candidate_id)
-    if answer is None:
-        raise NotFound(f"Candidate {candidate_id} is no gold question.")
-    answer.active = False
-    session.add(answer)
-    record(session, user_id, "gold.removed", f"image:{answer.image_id}", details={"candidate": candidate_id})
+    if answer is not None and answer.active:
+        answer.active = False
+        session.add(answer)
+        record(session, user_id, "gold.removed", f"image:{answer.image_id}", details={"candidate": candidate_id})
+    return candidate.image_id
 
 
 _GIVEN = select(func.count()).where(

@@ -1,7 +1,7 @@
 """The whole history of one image, from the file it was cut from to the decision about its HQ."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import Any
 
@@ -48,6 +48,13 @@ class ImageHistory:
     chains: tuple[MethodChain, ...]
     events: tuple[EventRow, ...]
     meta_version: int
+
+    def without_answers(self) -> "ImageHistory":
+        """What somebody may see who has yet to decide independently: no verdict, no review, no event that tells of one."""
+        chains = tuple(
+            replace(c, attempts=tuple(replace(a, verdicts=(), reviews=()) for a in c.attempts)) for c in self.chains
+        )
+        return replace(self, chains=chains, events=())
 
     @property
     def current(self) -> Attempt | None:

@@ -14,7 +14,7 @@ from app.catalog.quality import ACCEPT_RULE
 from app.db import insert_ignore
 from app.domain.queue_order import ORDERS, Known, Order, ranks
 from app.errors import Conflict, GgtError, NotFound
-from app.models import CandidateSummary, Image, Json, QueueItem, ReviewQueue, Stage, User, Verdict, table_of
+from app.models import CandidateSummary, Image, Json, QueueItem, Review, ReviewQueue, Stage, User, Verdict, table_of
 from app.services import gallery
 from app.services.events import record
 from app.services.gallery_filter import GalleryFilter
@@ -172,6 +172,22 @@ _OPEN = update(table_of(QueueItem)).where(table_of(QueueItem).c.image_id == bind
 def set_open(session: Session, image_id: int, value: bool) -> None:
     """Whether queues hand an image out: it waits for a person, or no longer does."""
     session.execute(_OPEN, {"image": image_id, "open": value})
+
+
+def hides(session: Session, image_id: int, user_id: int) -> bool:
+    """Whether a person has yet to decide on an image without knowing what others said: it is in a queue that hides it."""
+    decided = select(col(Review.id)).where(
+        col(Review.image_id) == image_id, col(Review.user_id) == user_id, col(Review.undone_at).is_(None)
+    )
+    query = (
+        select(col(QueueItem.image_id))
+        .join(ReviewQueue, col(ReviewQueue.id) == col(QueueItem.queue_id))
+        .where(
+            col(QueueItem.image_id) == image_id, col(QueueItem.open), col(ReviewQueue.active), col(ReviewQueue.hide_answers),
+            ~decided.exists(),
+        )
+    )  # fmt: skip
+    return session.execute(query).first() is not None
 
 
 def parsed(query: str) -> GalleryFilter:

@@ -16,6 +16,7 @@ from app.services import flow, gold, planning, queues, review, review_items, rev
 from app.services.options import PipelineOptions
 from app.services.queues import Wanted
 from tests import factories
+from tests.conftest import SignedIn
 
 pytestmark = pytest.mark.usefixtures("database")
 
@@ -328,3 +329,35 @@ def test_the_instruction_of_a_request_reaches_the_prompt_of_the_next_try(monkeyp
         [item] = session.exec(select(WorkItem).where(col(WorkItem.kind) == "generate")).all()
     assert item.payload["recipe"]["extra"] == "Keep the wet asphalt."
     assert "Keep the wet asphalt." in item.payload["recipe"]["prompt"]
+
+
+@pytest.mark.parametrize("engine_url", ["sqlite"], indirect=True)
+def test_an_image_page_tells_nobody_what_others_said_before_they_have_decided(
+    annotator: SignedIn, researcher: SignedIn
+) -> None:
+    """Else two independent decisions would be one, looked up."""
+    [pair] = waiting(1)
+    made = queue(overlap=2)
+    [other] = people(1)
+    take(made, other)
+    say(other, pair, "reject", reasons=("structure",), note="The roof bends.")
+    address = f"/images/{pair[0]}"
+    assert "The roof bends." not in annotator.get(address).text
+    assert "The roof bends." in researcher.get(address).text
+    take(made, annotator.user_id)
+    say(annotator.user_id, pair)
+    assert "The roof bends." in annotator.get(address).text
+
+
+@pytest.mark.parametrize("engine_url", ["sqlite"], indirect=True)
+def test_a_researcher_makes_a_gold_question_and_takes_it_back(researcher: SignedIn, annotator: SignedIn) -> None:
+    [pair] = waiting(1)
+    form = {"candidate_id": pair[1], "decision": "reject"}
+    assert annotator.post("/queues/gold", data=form).status_code == 403
+    answer = researcher.post("/queues/gold", data=form)
+    assert (answer.status_code, answer.headers["location"]) == (303, f"/images/{pair[0]}#candidate-{pair[1]}")
+    with db.reading() as session:
+        assert gold.questions(session, annotator.user_id, None, 5, ()) == [pair]
+    researcher.post("/queues/gold", data=form | {"decision": "none"})
+    with db.reading() as session:
+        assert gold.questions(session, annotator.user_id, None, 5, ()) == []

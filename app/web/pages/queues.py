@@ -1,7 +1,7 @@
 """Queues of the review page: what is asked of annotators, in which order, how often, and of whom. For researchers."""
 
 from dataclasses import dataclass
-from typing import Annotated
+from typing import Annotated, Literal
 
 from fastapi import APIRouter, Form, Query, Request, Response
 from fastapi.responses import RedirectResponse
@@ -10,7 +10,7 @@ from sqlmodel import Session
 from app.domain.queue_order import ORDERS, Order
 from app.errors import GgtError
 from app.models import ReviewQueue
-from app.services import people, queues
+from app.services import gold, people, queues
 from app.services.gallery_filter import GalleryFilter
 from app.services.queues import QueueRow, Wanted
 from app.web.deps import Reader, Researcher, Writer
@@ -100,6 +100,21 @@ def create(
         return _page(request, viewer, session, wanted, str(error), error.status)
     queues.fill(session, made)
     return RedirectResponse(f"/queues#queue-{made.id}", 303)
+
+
+@router.post("/gold")
+def set_gold(
+    viewer: Researcher,
+    session: Writer,
+    candidate_id: Annotated[int, Form()],
+    decision: Annotated[Literal["accept", "reject", "none"], Form()],
+) -> Response:
+    """Make a candidate a question whose answer is known, or ask it no more."""
+    if decision == "none":
+        image_id = gold.forget(session, user_id=viewer.user_id, candidate_id=candidate_id)
+    else:
+        image_id = gold.know(session, user_id=viewer.user_id, candidate_id=candidate_id, decision=decision)
+    return RedirectResponse(f"/images/{image_id}#candidate-{candidate_id}", 303)
 
 
 @router.post("/{queue_id}/close")
