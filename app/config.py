@@ -24,6 +24,7 @@ class Settings(BaseSettings):
     storage_url: str = Field(default="", description="fsspec URL for files, e.g. s3://bucket/prefix; empty: data folder.")
     host: str = Field(default="127.0.0.1", description="Address the web server listens on.")
     port: int = Field(default=8000, description="Port the web server listens on.")
+    web_processes: int = Field(default=1, ge=1, description="Web server processes; more pay off on PostgreSQL.")
     public_url: str = Field(default="", description="Address people type, for links; empty: http://host:port.")
     secure_cookies: bool = Field(default=False, description="Mark cookies Secure; set it when served over HTTPS.")
     workers: int = Field(default_factory=lambda: max(1, os.cpu_count() or 1), description="CPU worker processes.")

@@ -7,6 +7,7 @@ with "database is locked", whatever the timeout. ``synchronous=FULL`` keeps an a
 import fcntl
 import logging
 import os
+import select
 import threading
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -16,7 +17,7 @@ from typing import Any, Generic, TypeVar, cast
 
 from sqlalchemy import Connection, Engine, create_engine, event
 from sqlalchemy.dialects import postgresql, sqlite
-from sqlalchemy.exc import DBAPIError
+from sqlalchemy.exc import DBAPIError, DisconnectionError
 from sqlalchemy.exc import TimeoutError as NoConnection
 from sqlmodel import Session, SQLModel
 
@@ -30,7 +31,9 @@ WRITES = "ggt_writes"
 def make_engine(url: str) -> Engine:
     """An engine for ``url`` with our transaction rules on it."""
     if not url.startswith("sqlite"):
-        return create_engine(url, pool_pre_ping=True, pool_size=20, max_overflow=40)
+        engine = create_engine(url, pool_size=20, max_overflow=40, pool_use_lifo=True)
+        event.listen(engine, "checkout", _refuse_closed)
+        return engine
     engine = create_engine(url, connect_args={"timeout": 30, "check_same_thread": False}, pool_size=20, max_overflow=40)
 
     @event.listens_for(engine, "connect")
@@ -45,6 +48,18 @@ def make_engine(url: str) -> Engine:
         connection.exec_driver_sql("BEGIN IMMEDIATE" if writes else "BEGIN")
 
     return engine
+
+
+def _refuse_closed(connection: Any, _record: object, _proxy: object) -> None:
+    """Have the pool replace a connection that the server has closed: its socket has something to say, unasked.
+
+    A question to the server (``pool_pre_ping``) would tell the same and cost each request two more round trips.
+    """
+    socket = select.poll()
+    if not connection.closed:
+        socket.register(connection.fileno(), select.POLLIN)
+    if connection.closed or socket.poll(0):
+        raise DisconnectionError
 
 
 @lru_cache
@@ -158,8 +173,13 @@ def _commit(shares: Sequence[_Share[Any]]) -> None:
 
 @contextmanager
 def reading() -> Iterator[Session]:
-    """A session that only reads. Flushing a change in it is a mistake in the code and raises."""
-    with Session(engine(), expire_on_commit=False) as session:
+    """A session that only reads. Flushing a change in it is a mistake in the code and raises.
+
+    On PostgreSQL without a transaction: there each statement sees the newest state either way, and the ROLLBACK that would
+    end one makes psycopg forget all statements that it has prepared on the connection.
+    """
+    options = {} if settings().sqlite else {"isolation_level": "AUTOCOMMIT"}
+    with Session(engine().execution_options(**options), expire_on_commit=False) as session:
         event.listen(session, "before_flush", _refuse_flush)
         yield session
 

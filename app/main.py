@@ -4,6 +4,7 @@ from fastapi import FastAPI
 
 from app import db
 from app.config import settings
+from app.processes import die_with_parent
 from app.security import SecurityHeaders
 from app.web import errors
 from app.web.routes import ROUTERS
@@ -15,6 +16,8 @@ MAX_BODY = 1_000_000
 
 def create_app() -> FastAPI:
     """A new application with all routes. The OpenAPI document covers ``/api/v1`` and is served by ``app.web.api.schema``."""
+    if settings().web_processes > 1:
+        die_with_parent()
     db.engine()  # made here once: two first requests at once would make two
     app = FastAPI(
         title="GGT Studio", version="1", docs_url=None, redoc_url=None, openapi_url=None, max_body_size=MAX_BODY,

@@ -3,7 +3,6 @@
 One data folder is run by one supervisor (a lock says so). Children are restarted when they die, and end with it.
 """
 
-import ctypes
 import fcntl
 import os
 import shutil
@@ -24,6 +23,7 @@ from app.catalog.providers import PROVIDERS
 from app.config import settings
 from app.db import unit_of_work
 from app.errors import GgtError
+from app.processes import die_with_parent
 
 MIN_FREE_BYTES = 500 * 2**20
 LOG_BYTES = 10 * 2**20
@@ -194,7 +194,7 @@ class Supervisor:
                 cwd=root,
                 env=environment,
                 start_new_session=True,  # Ctrl-C in the terminal is ours to pass on
-                preexec_fn=_die_with_parent,
+                preexec_fn=die_with_parent,
             )
         child.started_at = time.monotonic()
         if child not in self.children:
@@ -224,6 +224,7 @@ def web_command() -> list[str]:
         *where,
         "--no-access-log",
         "--no-server-header",
+        *(["--workers", str(config.web_processes)] if config.web_processes > 1 else []),
     ]
 
 
@@ -246,12 +247,6 @@ def beat_command() -> list[str]:
     """The clock that wakes the sweeper every few seconds."""
     schedule = str(settings().data_dir / "beat-schedule")
     return [sys.executable, "-m", "celery", "-A", "workers.main", "beat", "-s", schedule, "-l", "warning", "--pidfile="]
-
-
-def _die_with_parent() -> None:
-    """On Linux: get SIGTERM when the supervisor is killed, so that nothing is left behind."""
-    if sys.platform == "linux":
-        ctypes.CDLL(None).prctl(1, signal.SIGTERM)
 
 
 def is_running() -> bool:

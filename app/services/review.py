@@ -4,7 +4,7 @@ import re
 from dataclasses import dataclass
 from typing import Any
 
-from sqlalchemy import bindparam, insert, select, update
+from sqlalchemy import and_, bindparam, delete, insert, or_, select, update
 from sqlmodel import Session, col
 
 from app.domain.review import Answer, Choice, answer_problem, outcome
@@ -64,16 +64,15 @@ def decide(session: Session, *, user_id: int, key: str, image_id: int, candidate
     """
     answer = _checked(answer, key, image_id)
     image = _lock(session, image_id)
-    if (known := _by_key(session, key)) is not None:
+    made = session.execute(_MADE, {"candidate": candidate_id, "wanted": key}).all()
+    if known := next((row for row in made if row.key == key), None):
         return _repeated(known, user_id, image_id, candidate_id, answer.decision)
-    lease = session.execute(_LEASE, {"me": user_id, "image": image_id}).first()
+    lease = session.execute(_TAKE_LEASE, {"me": user_id, "image": image_id}).first()
     if lease is not None and lease.slot is None and lease.candidate_id == candidate_id:
         _store(session, user_id, key, image_id, candidate_id, answer, kind="gold", slot=None, queue_id=lease.queue_id)
-        release(session, user_id, [image_id])
         return Decided(key, image_id, candidate_id, answer.decision, answer.reasons, undone=False)
     if image.stage != Stage.AWAITING or image.current_candidate_id != candidate_id:
         raise Conflict(_refusal(session, user_id, image, candidate_id))
-    made = session.execute(_MADE, {"candidate": candidate_id}).all()
     if any(row.user_id == user_id for row in made) or len(made) >= image.decisions_wanted:
         raise Conflict(_refusal(session, user_id, image, candidate_id))
     used = {row.slot for row in made}
@@ -87,7 +86,6 @@ def decide(session: Session, *, user_id: int, key: str, image_id: int, candidate
     come_to = outcome([*(row.decision for row in made), answer.decision], image.decisions_wanted)
     if come_to is not None:
         _close(session, image_id, candidate_id, come_to, "" if come_to == "disputed" else _why(answer), review_id)
-    release(session, user_id, [image_id])
     _event(session, user_id, f"review.{ACTION[answer.decision]}", image_id, candidate_id, key, _why(answer))
     return Decided(key, image_id, candidate_id, answer.decision, answer.reasons, undone=False, open=come_to is None)
 
@@ -187,12 +185,18 @@ def _check_not_moved_on(session: Session, image: Standing, review: Review) -> No
         raise Conflict(f"Image {image.id} was settled by somebody else meanwhile; ask them to take that back first.")
 
 
-_LEASE = select(LEASES.c.slot, LEASES.c.candidate_id, LEASES.c.queue_id).where(
-    LEASES.c.user_id == bindparam("me"), LEASES.c.image_id == bindparam("image")
+_TAKE_LEASE = (
+    delete(LEASES)
+    .where(LEASES.c.user_id == bindparam("me"), LEASES.c.image_id == bindparam("image"))
+    .returning(LEASES.c.slot, LEASES.c.candidate_id, LEASES.c.queue_id)
 )
-_MADE = select(REVIEWS.c.user_id, REVIEWS.c.slot, REVIEWS.c.decision).where(
-    REVIEWS.c.candidate_id == bindparam("candidate"), REVIEWS.c.slot.is_not(None), REVIEWS.c.undone_at.is_(None)
-)
+"""A decision ends the lease; one that is refused leaves it, as its transaction is rolled back."""
+_STANDS = and_(REVIEWS.c.candidate_id == bindparam("candidate"), REVIEWS.c.slot.is_not(None), REVIEWS.c.undone_at.is_(None))
+_MADE = select(
+    REVIEWS.c.key, REVIEWS.c.image_id, REVIEWS.c.candidate_id, REVIEWS.c.user_id, REVIEWS.c.slot, REVIEWS.c.decision,
+    REVIEWS.c.reasons, REVIEWS.c.undone_at,
+).where(or_(_STANDS, REVIEWS.c.key == bindparam("wanted")))  # fmt: skip
+"""The decisions that count for a candidate, and the one that was sent before with the same key."""
 _SETTLED = select(REVIEWS.c.id).where(
     REVIEWS.c.candidate_id == bindparam("candidate"), REVIEWS.c.kind == "final", REVIEWS.c.undone_at.is_(None)
 )
@@ -277,7 +281,7 @@ def _event(
     events.record(session, user_id, action, f"image:{image_id}", why[:500], details)
 
 
-def _repeated(known: Review, user_id: int, image_id: int, candidate_id: int, decision: Choice) -> Decided:
+def _repeated(known: Any, user_id: int, image_id: int, candidate_id: int, decision: Choice) -> Decided:
     stored = Decided(
         known.key, known.image_id, known.candidate_id, known.decision, tuple(known.reasons), known.undone_at is not None
     )

@@ -24,8 +24,10 @@ from app.services import gold
 from app.services.review_leases import LEASE, LEASES, MAX_ITEMS, REVIEWS, Held, release, take
 
 MAX_EXCLUDED = 500
-TRIES = 5
+TRIES = 6
 """How often items that others took in the same moment are looked for anew."""
+HURRIED = 3
+"""So many of these, on PostgreSQL, pass over what others are taking and wait for nobody."""
 
 IMAGES, ITEMS, QUEUES = table_of(Image), table_of(QueueItem), table_of(ReviewQueue)
 
@@ -135,8 +137,7 @@ def _next(shape: Filters, *, waits: bool) -> Any:
 def _one_at_a_time(session: Session, filters: Filters) -> None:
     """On PostgreSQL: whoever found nothing free looks again when nobody else who found nothing does, so that the last
     slots are found and no two people wait for each other. Those who found something never come here."""
-    if session.get_bind().dialect.name == "postgresql":
-        session.execute(_HANDING_OUT, {"lock": filters.queue_id or 0})
+    session.execute(_HANDING_OUT, {"lock": filters.queue_id or 0})
 
 
 _HANDING_OUT = select(func.pg_advisory_xact_lock(77, bindparam("lock")))
@@ -162,18 +163,16 @@ def next_items(session: Session, user_id: int, filters: Filters, n: int, exclude
     taken: list[Held] = []
     if n and (returned := _returned(session, user_id, excluded, n)):
         taken += take(session, user_id, returned, filters.queue_id)
-    for attempt in range(TRIES):
-        if attempt == 1 and not taken:
-            _one_at_a_time(session, filters)
-        elif attempt and taken:
-            break  # fewer than asked for are enough to go on with, and nobody waits for anybody
+    hurried = session.get_bind().dialect.name == "postgresql"
+    for attempt in range(TRIES if len(taken) < n else 0):
         asked = {"me": user_id, "excluded": [*excluded, *(held.image_id for held in taken)], "most": n - len(taken)}
-        seen = session.execute(_next(_shape(filters), waits=attempt > 0), filters.values() | asked).all()
-        if not seen and attempt:
-            break
+        seen = session.execute(_next(_shape(filters), waits=not hurried), filters.values() | asked).all()
         taken += take(session, user_id, seen, filters.queue_id)
-        if len(taken) >= n:
-            break
+        if taken or not (seen or hurried):
+            break  # fewer than asked for are enough to go on with, and nobody waits for anybody
+        if hurried and (not seen or attempt == HURRIED - 1):
+            _one_at_a_time(session, filters)
+            hurried = False
     if filters.gold_every and filters.queue_id is not None and taken:
         taken = _mix_in_gold(session, user_id, filters, taken, excluded)
     return taken

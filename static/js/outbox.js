@@ -5,7 +5,7 @@
  * Entries are sent one by one in the order they were made (an undo must follow what it undoes), by any open tab of the
  * same person. Never under another person's session: entries carry their user's id, and a CSRF token fits one session.
  *
- * Events: "state" {kind, count}; "accepted" {entry, answer}; "refused" {entry, status, message}.
+ * Events: "state" {kind, count}; "accepted" {entry, answer, sentAt}; "refused" {entry, status, message}.
  * Kinds: saved, saving, offline, server (trouble there), signed-out, other-user, forbidden, memory (storage is full).
  */
 const TIMEOUT = 15_000;
@@ -20,9 +20,13 @@ export class Outbox extends EventTarget {
   #failures = 0;
   #last = 0;
 
-  /** `csrf` is the page's token; `whoami` the address that answers {user_id, csrf} for the current session. */
-  constructor({ userId, csrf, whoami }) {
+  /**
+   * `csrf` is the page's token; `whoami` the address that answers {user_id, csrf} for the current session. `along(entry)`
+   * gives fields that are made anew each time an entry is sent: what the page would like to know with the answer.
+   */
+  constructor({ userId, csrf, whoami, along = () => [] }) {
     super();
+    this.along = along;
     this.userId = userId;
     this.csrf = csrf;
     this.whoami = whoami;
@@ -103,18 +107,19 @@ export class Outbox extends EventTarget {
 
   /** Send one entry. Returns the kind of trouble when it has to wait, null when it is settled. */
   async #send(entry, again = false) {
+    const sentAt = performance.now();
     let response;
     try {
       response = await fetch(entry.path, {
         method: "POST",
-        body: new URLSearchParams(entry.fields),
+        body: new URLSearchParams([...entry.fields, ...this.along(entry)]),
         headers: { Accept: "application/json", "X-CSRF-Token": this.csrf },
         redirect: "error",
         signal: AbortSignal.timeout(TIMEOUT),
       });
       if (response.ok) {
         const answer = await response.json();
-        this.#settle(entry, "accepted", { entry, answer });
+        this.#settle(entry, "accepted", { entry, answer, sentAt });
         return null;
       }
     } catch {

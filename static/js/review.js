@@ -8,10 +8,12 @@ import { makeAnswerPanel } from "./review-answer.js";
 import { bindKeys } from "./review-keys.js";
 import { makeStatus } from "./review-status.js";
 
+const DECIDE = "/review/decide";
 const AHEAD = 5;
+const SHORT = 3; // pairs left at which more are asked for, should answers to decisions not bring them
 const HISTORY = 50;
 const HEARTBEAT = 60_000;
-const COUNT_AGAIN = 15_000; // until then the numbers in the top bar are kept up here
+const RENEW_AGAIN = 15_000; // until then leases hold by themselves, and the numbers in the top bar are kept up here
 const POLL_EMPTY = 15_000;
 const IDLE = 10 * 60_000; // whoever went home gives their pairs back
 
@@ -22,6 +24,7 @@ const outbox = new Outbox({
   userId: data.user_id,
   csrf: $('meta[name="csrf"]').content,
   whoami: "/review/me",
+  along: ({ path }) => (path === DECIDE ? [["more", JSON.stringify(wanted())]] : []),
 });
 const status = makeStatus($("#saved"), $("#progress"));
 
@@ -88,7 +91,7 @@ function decide({ decision, reasons = [], note = "", scores = {}, marks = [] }, 
   touched.set(item.image_id, performance.now());
   const fields = { key, image_id: item.image_id, candidate_id: item.candidate_id, decision, note };
   outbox.add({
-    path: "/review/decide",
+    path: DECIDE,
     key,
     imageId: item.image_id,
     label: item.name,
@@ -101,7 +104,7 @@ function decide({ decision, reasons = [], note = "", scores = {}, marks = [] }, 
   });
   status.count(1);
   show(pressed);
-  sync();
+  if (held.length <= SHORT) sync();
 }
 
 async function undo(pressed) {
@@ -165,26 +168,31 @@ const post = (path, body) =>
     },
   });
 
-let counted = -Infinity; // when the numbers came from the server
+let renewed = -Infinity; // when the server last looked after the leases and counted
 let syncing = false;
 let syncAgain = false;
 
-/** Renew what is held, fill up, and learn what was lost and how much is left. */
+/** What to ask the server for: fill up and, now and then, keep what is held, say what was lost and how much is left. */
+function wanted() {
+  const busy = unsent();
+  const here = held.map(({ image_id: id }) => id).filter((id) => !busy.has(id));
+  const due = performance.now() - renewed > RENEW_AGAIN || !here.length;
+  return {
+    held: due ? here : [],
+    exclude: [...(due ? [] : here), ...busy, ...skipped].slice(0, 500),
+    want: Math.max(0, AHEAD + 1 - held.length),
+    day_start: new Date(new Date().setHours(0, 0, 0, 0)).toISOString(),
+    progress: due,
+    ...data.filters,
+  };
+}
+
 async function sync() {
   if (syncing) return void (syncAgain = true);
   syncing = true;
   const started = performance.now();
-  const busy = unsent();
-  const body = {
-    held: held.map(({ image_id: id }) => id).filter((id) => !busy.has(id)),
-    exclude: [...busy, ...skipped].slice(0, 500),
-    want: Math.max(0, AHEAD + 1 - held.length),
-    day_start: new Date(new Date().setHours(0, 0, 0, 0)).toISOString(),
-    progress: started - counted > COUNT_AGAIN || !held.length,
-    ...data.filters,
-  };
   try {
-    const response = await post("/review/queue", JSON.stringify(body));
+    const response = await post("/review/queue", JSON.stringify(wanted()));
     if (response.ok) merge(await response.json(), started);
     else if (response.status === 401 || response.status === 403) {
       const trouble = await outbox.identify();
@@ -215,7 +223,7 @@ function merge({ items, lost, empty, progress }, started) {
   for (const [id, when] of touched) if (when < started - IDLE) touched.delete(id);
   if (progress) {
     status.progress(progress, busy.size);
-    counted = started;
+    renewed = started;
   }
   if (!outbox.count) status.saved({ kind: "saved", count: 0 });
   if (empty) status.emptyText(empty.text);
@@ -228,6 +236,11 @@ function beat() {
 }
 
 outbox.addEventListener("state", ({ detail }) => status.saved(detail));
+outbox.addEventListener("accepted", ({ detail: { entry, answer, sentAt } }) => {
+  if (entry.path !== DECIDE) return;
+  if (answer.more) merge(answer.more, sentAt);
+  else sync(); // also after what an older page or another tab sent
+});
 outbox.addEventListener("refused", ({ detail: { entry, message } }) => {
   toast(message, "bad");
   const at = history.findIndex(({ key }) => key === entry.key);

@@ -1,5 +1,6 @@
 """The review page: one pair at a time, decided by keyboard or by two plain forms."""
 
+import logging
 from dataclasses import asdict, dataclass
 from datetime import datetime, timedelta
 from typing import Annotated, Any
@@ -7,15 +8,18 @@ from urllib.parse import urlencode
 
 from fastapi import APIRouter, Form, Query, Request, Response
 from fastapi.responses import JSONResponse, RedirectResponse
-from pydantic import AwareDatetime, BaseModel, Field, StringConstraints
+from pydantic import AwareDatetime, BaseModel, Field, Json, StringConstraints
+from sqlalchemy.exc import DBAPIError
 from sqlmodel import Session
 
 from app.catalog.categories import CATEGORIES
+from app.db import together
 from app.domain.aspects import ASPECTS, SHORT_TITLES
 from app.domain.review import REASON_TITLES, Answer, Choice, Reason
-from app.errors import NotAllowed
+from app.errors import NotAllowed, NotFound
 from app.models import ReviewQueue, new_token, utcnow
 from app.services import queues, review, review_items, review_leases, review_progress, review_queue
+from app.services.review_items import ReviewItem
 from app.services.review_progress import Locked, Progress
 from app.services.review_queue import Filters
 from app.web.deps import Annotator, Writer
@@ -25,6 +29,7 @@ from app.web.templating import duration, html, render
 from app.web.viewer import Viewer
 
 router = APIRouter(prefix="/review")
+log = logging.getLogger("ggt.review")
 
 After = Annotated[int, Query(ge=0, le=2**53)]
 Score = Annotated[str, StringConstraints(pattern=rf"^({'|'.join(ASPECTS)}):\d{{1,3}}(\.\d+)?$")]
@@ -150,21 +155,9 @@ def page(
 
 
 @router.post("/queue")
-def queue(viewer: Annotator, session: Writer, asked: QueueRequest) -> JSONResponse:
+def queue(viewer: Annotator, asked: QueueRequest) -> JSONResponse:
     """Keep what the browser holds, and lease it more."""
-    filters = _filters(session, viewer, asked.queue, asked.category, asked.source)
-    lost = review_queue.renew(session, viewer.user_id, asked.held, filters)
-    held = review_queue.next_items(session, viewer.user_id, filters, asked.want, [*asked.held, *asked.exclude])
-    found = review_items.items(session, viewer.user_id, [one.image_id for one in held])
-    short = len(found) < asked.want
-    return JSONResponse(
-        {
-            "items": [_json(item_view(item), viewer) for item in found],
-            "lost": sorted(lost),
-            "empty": _empty(session, viewer, filters) if short else None,
-            "progress": _progress(session, viewer, filters, asked.day_start) if asked.progress else None,
-        }
-    )
+    return JSONResponse(_handed_out(viewer, asked))
 
 
 @router.post("/release")
@@ -178,7 +171,6 @@ def release(viewer: Annotator, session: Writer, image_id: Annotated[list[int], F
 def decide(
     request: Request,
     viewer: Annotator,
-    session: Writer,
     key: Annotated[str, Form()],
     image_id: Annotated[int, Form()],
     candidate_id: Annotated[int, Form()],
@@ -188,8 +180,13 @@ def decide(
     score: Annotated[list[Score] | None, Form()] = None,
     mark: Annotated[list[Mark] | None, Form()] = None,
     query: Annotated[str, Form()] = "",
+    more: Annotated[Json[QueueRequest] | None, Form()] = None,
 ) -> Response:
-    """Store one decision. A score is "aspect:85"; a mark is "x,y,width,height" in shares of the LQ's sides."""
+    """Store one decision. A score is "aspect:85"; a mark is "x,y,width,height" in shares of the LQ's sides.
+
+    ``more`` is what /queue takes, as JSON: the answer then brings the next pairs along, null where they cannot be had. A
+    decision is the request that is made thousands of times a day, and one request costs half of two.
+    """
     answer = Answer(
         decision,
         tuple(r.value for r in reasons or ()),
@@ -197,10 +194,14 @@ def decide(
         {name: float(value) for name, _, value in (one.partition(":") for one in score or ())},
         [[float(part) for part in one.split(",")] for one in mark or ()],
     )
-    decided = review.decide(
-        session, user_id=viewer.user_id, key=key, image_id=image_id, candidate_id=candidate_id, answer=answer
+    decided = together(
+        lambda session: review.decide(
+            session, user_id=viewer.user_id, key=key, image_id=image_id, candidate_id=candidate_id, answer=answer
+        )
     )
-    return JSONResponse(asdict(decided)) if wants_json(request) else _back(query)
+    if not wants_json(request):
+        return _back(query)
+    return JSONResponse(asdict(decided) | {"more": _more(viewer, more) if more else None})
 
 
 @router.post("/undo")
@@ -248,6 +249,33 @@ def _closed(queue: ReviewQueue) -> str:
 
 def _id(text: str) -> int | None:
     return int(text) if text.isdecimal() and len(text) < 10 else None
+
+
+def _handed_out(viewer: Viewer, asked: QueueRequest) -> dict[str, Any]:
+    """Pairs newly leased to the browser, ids of those it lost, and why there are not more."""
+
+    def work(session: Session) -> tuple[list[ReviewItem], set[int], dict[str, Any] | None, dict[str, Any] | None]:
+        filters = _filters(session, viewer, asked.queue, asked.category, asked.source)
+        lost = review_queue.renew(session, viewer.user_id, asked.held, filters)
+        held = review_queue.next_items(session, viewer.user_id, filters, asked.want, [*asked.held, *asked.exclude])
+        found = review_items.items(session, viewer.user_id, [one.image_id for one in held])
+        empty = _empty(session, viewer, filters) if len(found) < asked.want else None
+        return found, lost, empty, _progress(session, viewer, filters, asked.day_start) if asked.progress else None
+
+    found, lost, empty, progress = together(work)
+    items = [_json(item_view(item), viewer) for item in found]
+    return {"items": items, "lost": sorted(lost), "empty": empty, "progress": progress}
+
+
+def _more(viewer: Viewer, asked: QueueRequest) -> dict[str, Any] | None:
+    """As above, behind a decision that is stored already: whatever goes wrong here must not make it look refused."""
+    try:
+        return _handed_out(viewer, asked)
+    except (NotAllowed, NotFound):
+        return None  # the queue was closed meanwhile; the browser asks once more and is told
+    except DBAPIError:
+        log.exception("a decision was stored, but the next pairs could not be had")
+        return None
 
 
 def _progress(session: Session, viewer: Viewer, filters: Filters, day_start: datetime | None) -> dict[str, Any]:
