@@ -20,7 +20,7 @@ from app.config import settings
 from app.db import reading, unit_of_work
 from app.errors import GgtError
 from app.models import Image, ItemState, Run, RunState, Source, Stage, WorkItem
-from app.services import flow, ingest, planning
+from app.services import flow, ingest, ingest_report, planning
 from app.services.ingest import SourceInput
 from app.services.ingest_folder import files_in, ingest_files
 from app.services.options import PipelineOptions
@@ -63,14 +63,12 @@ def ingest_folder(
         run_id, source_id = run.id or 0, run.params["source_id"]
     try:
         with progress(f"Ingest {folder.name}", len(files_in(folder.resolve()))) as bar:
-            outcomes = ingest_files(
-                run_id, folder, category, threads=os.cpu_count() or 1, keep_near_duplicates=keep_near_duplicates
-            )
+            outcomes = ingest_files(run_id, folder, threads=os.cpu_count() or 1, keep_near_duplicates=keep_near_duplicates)
             for _ in outcomes:
                 bar.advance(bar.task_ids[0])
     finally:
         with unit_of_work() as session:
-            report = ingest.finish_ingest(session, run_id)
+            report = ingest_report.finish_ingest(session, run_id)
     return source_id, report
 
 

@@ -5,7 +5,7 @@ from sqlmodel import Session
 from app.db import insert_ignore
 from app.imaging import decode, pixel_hash, sha256, thumbnail_webp
 from app.models import Image, Source, SourceFile, Stage, utcnow
-from app.services.ingest import THUMBNAIL_SIDE
+from app.services.photograph import THUMBNAIL_SIDE
 from app.storage import storage
 
 

@@ -11,7 +11,7 @@ from celery import signals
 
 from app import db, job_control, messages
 from app.db import unit_of_work
-from app.services import ingest, queues
+from app.services import ingest_report, queues
 from workers import paid, runtime
 
 app = messages.celery_app()
@@ -75,7 +75,7 @@ def sweep() -> None:
     """Give back expired leases, finish cancellations, wake queues nobody was woken for, close abandoned uploads."""
     with unit_of_work() as session:
         released = job_control.sweep(session)
-        ingest.close_abandoned(session)
+        ingest_report.close_abandoned(session)
     fill_queues()
     if released:
         log.warning("%d work items of silent workers were given back", released)

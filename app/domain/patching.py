@@ -4,6 +4,28 @@ from dataclasses import dataclass
 from typing import Literal
 
 Patching = Literal["crop", "resize_crop"]
+Smaller = Literal["keep", "drop"]
+
+
+@dataclass(frozen=True)
+class PatchPolicy:
+    """How photographs of a category become patches: sides and strides in pixels, as :func:`plan_patches` takes them.
+
+    ``smaller``: whether a photograph smaller than a patch is kept whole or dropped.
+    """
+
+    patching: Patching
+    patch: int = 1024
+    stride: int | None = None
+    max_per_photo: int | None = None
+    smaller: Smaller = "keep"
+
+    def plan(self, width: int, height: int) -> "Plan":
+        """The patches of a photograph of that size; none where it is dropped. Raises ValueError as plan_patches does."""
+        plan = plan_patches(
+            width, height, self.patching, patch=self.patch, stride=self.stride, max_per_photo=self.max_per_photo
+        )
+        return Plan(None, (), undersized=True) if plan.undersized and self.smaller == "drop" else plan
 
 
 @dataclass(frozen=True, order=True)

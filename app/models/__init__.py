@@ -2,11 +2,12 @@
 
 from app.models.base import Json, UtcDateTime, new_token, table_of, utcnow
 from app.models.candidates import Candidate, CandidateSummary, Method, Refusal, Score, Verdict
-from app.models.collection import Image, PhashBand, Source, SourceFile, Stage
+from app.models.collection import Image, Look, PhashBand, Source, SourceFile, Stage
 from app.models.people import ApiToken, Invitation, Role, SignIn, User
 from app.models.prompts import FilterSetting, PromptVersion, WrittenPrompt
 from app.models.reviews import Event, GoldAnswer, Pair, QueueItem, Review, ReviewLease, ReviewQueue
 from app.models.runs import ItemState, Run, RunState, WorkItem
+from app.models.screening import Patch, PatchState, Setting
 from app.models.spending import ApiCall, BatchJob, BatchState, CallState, ProviderAccount
 from app.models.views import BulkAction, SavedView, SetAside
 
@@ -26,8 +27,11 @@ __all__ = [
     "Invitation",
     "ItemState",
     "Json",
+    "Look",
     "Method",
     "Pair",
+    "Patch",
+    "PatchState",
     "PhashBand",
     "PromptVersion",
     "ProviderAccount",
@@ -42,6 +46,7 @@ __all__ = [
     "SavedView",
     "Score",
     "SetAside",
+    "Setting",
     "SignIn",
     "Source",
     "SourceFile",

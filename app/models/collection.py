@@ -3,14 +3,21 @@
 from datetime import datetime
 from enum import StrEnum
 
-from sqlalchemy import Index, UniqueConstraint
+from sqlalchemy import Index, UniqueConstraint, text
 from sqlmodel import Field, SQLModel
 
 from app.models.base import Json, JsonColumn, UtcDateTime, utcnow
 
+_LOOKED_AT = text("look != ''")
+
 
 class Source(SQLModel, table=True):
-    """Where photographs come from. ``kind`` is dataset, internet, own or synthetic."""
+    """Where photographs come from. ``kind`` is dataset, internet, own or synthetic.
+
+    ``licence`` is an SPDX identifier or another name of :mod:`app.catalog.licences`, and ``author`` who is to be named: both
+    hold for photographs that say nothing else. ``terms`` is the address of the terms of use. ``held_out``: photographs of a
+    test set; whatever looks like one of them must not come in for training.
+    """
 
     id: int | None = Field(default=None, primary_key=True)
     name: str = Field(unique=True, max_length=100)
@@ -19,13 +26,32 @@ class Source(SQLModel, table=True):
     author: str = Field(default="", max_length=200)
     url: str = Field(default="", max_length=500)
     note: str = Field(default="", max_length=500)
+    terms: str = Field(default="", max_length=500)
+    held_out: bool = False
     created_at: datetime = Field(default_factory=utcnow, sa_type=UtcDateTime)
 
 
+class Look(StrEnum):
+    """What came of a person's look at a whole photograph before its patches are screened."""
+
+    WAITING = "waiting"
+    KEPT = "kept"
+    DISCARDED = "discarded"
+
+
 class SourceFile(SQLModel, table=True):
-    """One photograph as it was handed over: the original bytes, kept by their hash."""
+    """One photograph as it was handed over: the original bytes, kept by their hash.
+
+    ``width`` and ``height`` as stored in the file, before EXIF orientation. ``licence`` and ``author`` are empty where those
+    of the source hold; ``url`` is the photograph's own page or address, ``fetched_at`` when it came from there. ``look`` is
+    empty where no person was asked to look.
+    """
 
     __tablename__ = "source_file"
+    __table_args__ = (
+        Index("ix_source_file_url", "url", sqlite_where=text("url != ''"), postgresql_where=text("url != ''")),
+        Index("ix_source_file_look", "look", "id", sqlite_where=_LOOKED_AT, postgresql_where=_LOOKED_AT),
+    )
 
     id: int | None = Field(default=None, primary_key=True)
     source_id: int = Field(foreign_key="source.id", index=True)
@@ -38,6 +64,16 @@ class SourceFile(SQLModel, table=True):
     phash: str | None = Field(default=None, max_length=16)
     notes: list[str] = Field(default_factory=list, sa_type=JsonColumn)
     exif: Json = Field(default_factory=dict, sa_type=JsonColumn)
+    licence: str = Field(default="", max_length=100)
+    author: str = Field(default="", max_length=200)
+    url: str = Field(default="", max_length=1000)
+    keywords: list[str] = Field(default_factory=list, sa_type=JsonColumn)
+    fetched_at: datetime | None = Field(default=None, sa_type=UtcDateTime)
+    thumbnail_sha256: str = Field(default="", max_length=64)
+    look: str = Field(default="", max_length=10)
+    look_reason: str = Field(default="", max_length=200)
+    looked_by: int | None = Field(default=None, foreign_key="user.id")
+    looked_at: datetime | None = Field(default=None, sa_type=UtcDateTime)
     created_at: datetime = Field(default_factory=utcnow, sa_type=UtcDateTime)
 
 

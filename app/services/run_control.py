@@ -12,6 +12,7 @@ from app import job_control
 from app.errors import Conflict, NotFound
 from app.models import ItemState, Run, RunState, WorkItem
 from app.services import events, flow
+from app.services.photograph import How, how
 
 
 def cancel(session: Session, user_id: int | None, run_id: int) -> None:
@@ -102,11 +103,11 @@ def _run(session: Session, run_id: int) -> Run:
     return run
 
 
-def open_ingest(session: Session, run_id: int) -> str:
-    """The category of an ingest run that still takes files. Raises NotFound, or Conflict when it was closed."""
+def open_ingest(session: Session, run_id: int) -> How:
+    """How an ingest run that still takes files cuts them. Raises NotFound, or Conflict when it was closed."""
     run = session.get(Run, run_id)
     if run is None or run.kind != "ingest":
         raise NotFound(f"There is no ingest run {run_id}. Start again from the ingest page.")
     if run.state != RunState.RUNNING:
         raise Conflict(f"Ingest run {run_id} is closed. Start a new one for these files.")
-    return str(run.params["category"])
+    return how(run.params)

@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 from PIL import Image
 
 from app.db import unit_of_work
-from app.services import ingest
+from app.services import ingest, ingest_report
 from app.services.ingest import SourceInput
 from app.services.ingest_folder import ingest_files
 from tests.factories import picture
@@ -70,7 +70,7 @@ def ingest_folder(
     with unit_of_work() as session:
         given = SourceInput(source, licence)
         run_id = ingest.start_ingest(session, user_id=None, category=category, source=given, title="test").id or 0
-    for _ in ingest_files(run_id, folder, category, threads=2, keep_near_duplicates=keep_near):
+    for _ in ingest_files(run_id, folder, threads=2, keep_near_duplicates=keep_near):
         pass
     with unit_of_work() as session:
-        return ingest.finish_ingest(session, run_id)
+        return ingest_report.finish_ingest(session, run_id)

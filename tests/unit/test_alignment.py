@@ -11,7 +11,7 @@ from PIL import Image
 
 from app.imaging import Limits, decode, thumbnail_webp
 from app.imaging.alignment import align, likeness, structure
-from app.services.ingest import THUMBNAIL_SIDE
+from app.services.photograph import THUMBNAIL_SIDE
 
 Rgb = NDArray[np.uint8]
 NAMES = ("astronaut", "coffee", "chelsea", "rocket")

@@ -26,8 +26,8 @@ from app.imaging import decode, encode_png, pixel_hash, thumbnail_webp
 from app.leasing import Lease
 from app.models import Candidate, Image
 from app.services import flow, ledger, recipes
-from app.services.ingest import THUMBNAIL_SIDE
 from app.services.ledger import Standing
+from app.services.photograph import THUMBNAIL_SIDE
 from app.storage import storage
 from workers import arrival, paid
 from workers.generators.base import Generator, Request

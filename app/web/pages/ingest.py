@@ -9,8 +9,9 @@ from app import db
 from app.catalog.categories import CATEGORIES, SOURCE_KINDS
 from app.config import settings
 from app.errors import BadImage
-from app.services import events, gallery, ingest, run_control
+from app.services import events, gallery, ingest, ingest_report, run_control
 from app.services.ingest import SourceInput
+from app.services.photograph import prepare
 from app.web.deps import Reader, Researcher, Writer
 from app.web.templating import render
 
@@ -67,9 +68,9 @@ def file(_viewer: Researcher, run_id: int, file: Annotated[UploadFile, File()]) 
     """Take one file. Decoding holds no transaction; what it made is named in one short one."""
     name = _label(file.filename)
     with db.reading() as session:
-        category = run_control.open_ingest(session, run_id)
+        how = run_control.open_ingest(session, run_id)
     try:
-        prepared = ingest.prepare(file.file.read(), name, category)
+        prepared = prepare(file.file.read(), name, how)
     except BadImage as error:
         with db.unit_of_work() as session:
             return asdict(ingest.reject(session, run_id, name, str(error)))
@@ -81,7 +82,7 @@ def file(_viewer: Researcher, run_id: int, file: Annotated[UploadFile, File()]) 
 def finish(_viewer: Researcher, run_id: int, session: Writer) -> dict[str, Any]:
     """Close the run: its report is complete."""
     run_control.open_ingest(session, run_id)
-    report = ingest.finish_ingest(session, run_id)
+    report = ingest_report.finish_ingest(session, run_id)
     return {"run_id": run_id, "ingested": report["ingested"], "known": report["known"]}
 
 

@@ -1,0 +1,42 @@
+"""Photographs that are here already: the same bytes, or what people call the same picture; across all sources and splits."""
+
+from sqlmodel import Session, and_, col, or_, select
+
+from app.domain.near_duplicates import bands, hamming, is_near_duplicate, neighbours
+from app.models import PhashBand, Run, Source, SourceFile
+from app.services.photograph import FileOutcome, Prepared
+
+
+def exact_duplicate(session: Session, run: Run, prepared: Prepared) -> FileOutcome | None:
+    row = session.exec(select(SourceFile).where(col(SourceFile.file_sha256) == prepared.file_sha256)).first()
+    if row is None:
+        return None
+    if row.source_id == run.params["source_id"] and row.name == prepared.name:
+        return FileOutcome(prepared.name, "known", of=row.name)
+    return FileOutcome(prepared.name, "duplicate", of=row.name, reason="the same bytes")
+
+
+def near_duplicate(session: Session, run: Run, prepared: Prepared, *, across_only: bool = False) -> FileOutcome | None:
+    """What a photograph looks like, if anything: the nearest one. ``across_only``: only from the other side of the split."""
+    if prepared.phash is None:
+        return None
+    alike = [
+        and_(col(PhashBand.band) == number, col(PhashBand.value).in_(neighbours(value)))
+        for number, value in enumerate(bands(prepared.phash))
+    ]
+    rows = session.exec(
+        select(SourceFile.name, SourceFile.phash, SourceFile.source_id)
+        .join(PhashBand, col(PhashBand.source_file_id) == col(SourceFile.id))
+        .where(or_(*alike))
+        .distinct()
+    )
+    near = [(hamming(prepared.phash, h), name, s) for name, h, s in rows if h and is_near_duplicate(prepared.phash, h)]
+    if across_only and near:
+        held_out = dict(session.exec(select(Source.id, Source.held_out)).all())
+        here = held_out.get(run.params["source_id"])
+        near = [one for one in near if held_out.get(one[2]) != here]
+    if not near:
+        return None
+    distance, name, _ = min(near)
+    reason = f"looks like it ({distance} of 64 bits differ)"
+    return FileOutcome(prepared.name, "near_duplicate", of=name, distance=distance, reason=reason)

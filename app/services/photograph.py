@@ -1,0 +1,144 @@
+"""One photograph on its way in: what is known of it, its pixels checked and stored, its patches cut or only laid out.
+
+CPU work without a database, safe in threads. What it makes is named in the database by ``ingest.py``.
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+from datetime import datetime
+from typing import Any, Literal
+
+import numpy as np
+from numpy.typing import NDArray
+
+from app import imaging
+from app.catalog.categories import CATEGORIES
+from app.config import settings
+from app.domain.patching import Box, PatchPolicy
+from app.errors import BadImage
+from app.storage import storage
+
+THUMBNAIL_SIDE = 320
+PHOTO_SIDE = 640
+"""Longer side in pixels of the picture of a whole photograph that a person looks at before its patches are screened."""
+MAX_NAME = 500
+"""Longest name of a source file in characters."""
+
+
+Then = Literal["images", "screen", "look"]
+"""What becomes of the photographs of an ingest: images at once, patches that are screened first, or patches that are
+screened after a person has looked at the whole photograph."""
+
+
+@dataclass(frozen=True)
+class Provenance:
+    """What is known of one photograph beside its bytes; whatever is empty is as the source says.
+
+    ``url`` is the photograph's own page or address, ``fetched_at`` when it was had from there.
+    """
+
+    licence: str = ""
+    author: str = ""
+    url: str = ""
+    keywords: tuple[str, ...] = ()
+    fetched_at: datetime | None = None
+
+
+NOTHING_KNOWN = Provenance()
+
+
+@dataclass(frozen=True)
+class Cut:
+    """One patch of a photograph, its master and thumbnail already stored. Without them it is only a box."""
+
+    box: Box
+    master_sha256: str = ""
+    pixel_sha256: str = ""
+    thumbnail_sha256: str = ""
+
+
+@dataclass(frozen=True)
+class Prepared:
+    """A decoded photograph, ready to be named in the database."""
+
+    name: str
+    file_sha256: str
+    size: int
+    format: str
+    width: int
+    height: int
+    phash: str | None
+    notes: tuple[str, ...]
+    exif: Mapping[str, str]
+    resized: tuple[int, int] | None
+    undersized: bool
+    patches: tuple[Cut, ...]
+    thumbnail_sha256: str = ""
+    provenance: Provenance = NOTHING_KNOWN
+
+
+@dataclass(frozen=True)
+class FileOutcome:
+    """What became of one file. ``of`` names the file it repeats, ``distance`` in bits of the perceptual hash."""
+
+    name: str
+    status: Literal["added", "known", "duplicate", "near_duplicate", "rejected"]
+    images: int = 0
+    reason: str = ""
+    of: str = ""
+    distance: int = 0
+
+
+@dataclass(frozen=True)
+class How:
+    """How photographs of an ingest become patches: which, and what then."""
+
+    policy: PatchPolicy
+    then: Then = "images"
+
+
+def how(run_params: Mapping[str, Any]) -> How:
+    """How an ingest run cuts, from its parameters."""
+    policy = CATEGORIES[run_params["category"]].policy
+    return How(replace(policy, **run_params.get("policy", {})), run_params.get("then", "images"))
+
+
+def prepare(data: bytes, name: str, how: How, provenance: Provenance = NOTHING_KNOWN) -> Prepared:
+    """Decode, hash and store one photograph; its patches too where they become images at once. Safe in threads.
+
+    Raises BadImage with the reason.
+    """
+    limits = imaging.Limits(max_bytes=settings().max_upload_mb * 2**20, min_side=settings().min_side)
+    decoded = imaging.decode(data, limits)
+    height, width = decoded.pixels.shape[:2]
+    plan = how.policy.plan(width, height)
+    if not plan.boxes:
+        raise BadImage(f"smaller than a patch: {width}x{height}, and such photographs are dropped")
+    if how.then == "images":
+        patches = [_stored(box, pixels) for box, pixels in imaging.cut(decoded.pixels, plan)]
+        whole = ""
+    else:
+        patches = [Cut(box) for box in plan.boxes]
+        whole = storage().put(imaging.thumbnail_webp(decoded.pixels, PHOTO_SIDE))
+    return Prepared(
+        name=name,
+        file_sha256=storage().put(data),
+        size=len(data),
+        format=decoded.format,
+        width=decoded.original_width,
+        height=decoded.original_height,
+        phash=imaging.phash(decoded.pixels),
+        notes=decoded.notes,
+        exif=decoded.exif,
+        resized=plan.resized,
+        undersized=plan.undersized,
+        patches=tuple(patches),
+        thumbnail_sha256=whole,
+        provenance=provenance,
+    )
+
+
+def _stored(box: Box, pixels: NDArray[np.uint8]) -> Cut:
+    master = storage().put(imaging.encode_png(pixels))
+    thumbnail = storage().put(imaging.thumbnail_webp(pixels, THUMBNAIL_SIDE))
+    return Cut(box, master, imaging.pixel_hash(pixels), thumbnail)
