@@ -19,6 +19,7 @@ from PIL import Image
 from playwright.sync_api import Browser, BrowserContext, Page, sync_playwright
 from shots import open_review, shots
 from trial import environment, installation, prepare, sign_in, stand_in, work_done
+from trial_reviews import second_opinions
 
 ROOT = Path(__file__).resolve().parents[1]
 TARGET = ROOT / "docs" / "screenshots"
@@ -70,7 +71,9 @@ def take(base: str, link: str, url: str, minutes: float, only: list[str]) -> Non
         desktop = context(browser, DESKTOP)
         page = desktop.new_page()
         sign_in(page, link)
-        for name, show in shots(work_done(page, base, url, minutes)).items():
+        runs = work_done(page, base, url, minutes)
+        second_opinions(page, base)
+        for name, show in shots(runs).items():
             if not only or name in only:
                 show(page, base)
                 save(page, name)

@@ -54,6 +54,21 @@ def review(mode: str) -> Callable[[Page, str], None]:
     return show
 
 
+def answer(page: Page, base: str) -> None:
+    """The fullest answer, all but sent: rejected for artifacts, five scores."""
+    open_review(page, base)
+    page.keyboard.press("Shift+X")
+    page.keyboard.type("57698", delay=30)
+    settle(page)
+
+
+def dispute(page: Page, base: str) -> None:
+    """A pair on which two people differ, with their answers."""
+    page.goto(f"{base}/adjudicate")
+    page.get_by_role("link", name="Settle the first").click()
+    settle(page)
+
+
 def history(page: Page, base: str) -> None:
     """The history of the image that review shows."""
     at(f"/images/{open_review(page, base)}")(page, base)
@@ -103,6 +118,12 @@ def shots(runs: dict[str, int]) -> dict[str, Callable[[Page, str], None]]:
     return {
         "review": review("side"),
         "review-slider": review("slider"),
+        "review-difference": review("difference"),
+        "review-answer": answer,
+        "queues": at("/queues"),
+        "adjudicate": dispute,
+        "agreement": at("/agreement"),
+        "calibration": at("/calibration"),
         "dashboard": at("/"),
         "images": at("/images"),
         "image": history,

@@ -18,6 +18,7 @@ def upgrade() -> None:
     with op.batch_alter_table("source") as batch:
         batch.add_column(sa.Column("terms", sa.String(500), nullable=False, server_default=""))
         batch.add_column(sa.Column("held_out", sa.Boolean(), nullable=False, server_default=sa.false()))
+    with op.batch_alter_table("source") as batch:  # one more copy of the table: the first one fills the new columns
         batch.alter_column("terms", server_default=None)
         batch.alter_column("held_out", server_default=None)
     with op.batch_alter_table("source_file") as batch:
@@ -35,6 +36,7 @@ def upgrade() -> None:
         batch.add_column(sa.Column("looked_by", sa.Integer(), nullable=True))
         batch.add_column(sa.Column("looked_at", sa.DateTime(timezone=True), nullable=True))
         batch.create_foreign_key(op.f("fk_source_file_looked_by"), "user", ["looked_by"], ["id"])
+    with op.batch_alter_table("source_file") as batch:
         for name in ("licence", "author", "url", "thumbnail_sha256", "look", "look_reason", "keywords"):
             batch.alter_column(name, server_default=None)
     op.create_index("ix_source_file_url", "source_file", ["url"], sqlite_where=HAS_URL, postgresql_where=HAS_URL)
