@@ -13,12 +13,14 @@ import argparse
 import io
 import re
 import shutil
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 from PIL import Image
 from playwright.sync_api import Browser, BrowserContext, Page, sync_playwright
-from shots import open_review, shots
-from trial import environment, installation, prepare, sign_in, stand_in, work_done
+from shots import INVENTED, open_review, shots
+from trial import environment, installation, prepare, prepare_invented, sign_in, stand_in, work_done
 from trial_reviews import second_opinions
 
 ROOT = Path(__file__).resolve().parents[1]
@@ -61,13 +63,31 @@ def context(browser: Browser, size: tuple[int, int]) -> BrowserContext:
     return browser.new_context(viewport={"width": size[0], "height": size[1]}, reduced_motion="reduce")
 
 
-def take(base: str, link: str, url: str, minutes: float, only: list[str]) -> None:
-    """Take every picture of an installation at ``base``, or ``only`` some."""
+@contextmanager
+def chromium() -> Iterator[Browser]:
     browser_path = next((path for name in BROWSERS if (path := shutil.which(name))), None)
     if browser_path is None:
         raise SystemExit("No Chromium was found: apt-get install chromium")
     with sync_playwright() as playwright:
         browser = playwright.chromium.launch(executable_path=browser_path, args=["--no-sandbox"])
+        yield browser
+        browser.close()
+
+
+def take_invented(base: str, link: str, only: list[str]) -> None:
+    """Take the pictures of an installation that holds invented decisions."""
+    with chromium() as browser:
+        page = context(browser, DESKTOP).new_page()
+        sign_in(page, link)
+        for name, show in INVENTED.items():
+            if not only or name in only:
+                show(page, base)
+                save(page, name)
+
+
+def take(base: str, link: str, url: str, minutes: float, only: list[str]) -> None:
+    """Take every picture of an installation at ``base``, or ``only`` some."""
+    with chromium() as browser:
         desktop = context(browser, DESKTOP)
         page = desktop.new_page()
         sign_in(page, link)
@@ -83,7 +103,6 @@ def take(base: str, link: str, url: str, minutes: float, only: list[str]) -> Non
             page = phone.new_page()
             open_review(page, base)
             save(page, "review-phone")
-        browser.close()
 
 
 def main() -> None:
@@ -100,6 +119,11 @@ def main() -> None:
             prepare(settings)
         with installation(settings, base) as link:
             take(base, link, url, given.minutes, given.only)
+        settings = environment(given.folder.resolve() / "invented", given.port, url)
+        if not (given.folder / "invented").exists():
+            prepare_invented(settings)
+        with installation(settings, base, "serve") as link:
+            take_invented(base, link, given.only)
 
 
 if __name__ == "__main__":

@@ -56,7 +56,7 @@ def review(mode: str) -> Callable[[Page, str], None]:
 
 def answer(page: Page, base: str) -> None:
     """The fullest answer, all but sent: rejected for artifacts, five scores."""
-    open_review(page, base)
+    review("side")(page, base)
     page.keyboard.press("Shift+X")
     page.keyboard.type("57698", delay=30)
     settle(page)
@@ -122,8 +122,6 @@ def shots(runs: dict[str, int]) -> dict[str, Callable[[Page, str], None]]:
         "review-answer": answer,
         "queues": at("/queues"),
         "adjudicate": dispute,
-        "agreement": at("/agreement"),
-        "calibration": at("/calibration"),
         "dashboard": at("/"),
         "images": at("/images"),
         "image": history,
@@ -141,3 +139,10 @@ def shots(runs: dict[str, int]) -> dict[str, Callable[[Page, str], None]]:
         "judges": at("/judges?a=stand-in:gemini-3.1-pro&b=stand-in:gpt-5.4-pro"),
         "regenerate": at("/images/regenerate?category=rain"),
     }
+
+
+INVENTED = {
+    "agreement": at("/agreement?judge=stand-in:gemini-3.1-pro"),
+    "calibration": at("/calibration?judge=stand-in:gemini-3.1-pro"),
+}
+"""What needs hundreds of decisions to show anything: taken of invented ones."""

@@ -60,9 +60,9 @@ def environment(folder: Path, port: int, url: str) -> dict[str, str]:
 
 
 @contextmanager
-def installation(given: dict[str, str], base: str) -> Iterator[str]:
-    """``ggt up`` until the pictures are taken; a one-time admin link."""
-    process = subprocess.Popen(ggt("up"), cwd=ROOT, env=given, stdout=subprocess.DEVNULL)
+def installation(given: dict[str, str], base: str, command: str = "up") -> Iterator[str]:
+    """``ggt up`` until the pictures are taken, or ``serve`` where nothing is to be worked on; a one-time admin link."""
+    process = subprocess.Popen(ggt(command), cwd=ROOT, env=given, stdout=subprocess.DEVNULL)
     try:
         for _ in range(240):
             try:
@@ -97,6 +97,12 @@ def prepare(given: dict[str, str]) -> None:
             told = [text for name, value in options.items() for text in (f"--{name}", value)]
             subprocess.run(ggt("ingest", part["path"], *told, "--keep-near-duplicates"), env=given, check=True)
     subprocess.run(ggt("weights", "fetch"), env=given, check=True)
+
+
+def prepare_invented(given: dict[str, str]) -> None:
+    """Fill a data folder with invented decisions."""
+    script = Path(__file__).with_name("invented_reviews.py")
+    subprocess.run([sys.executable, str(script)], cwd=ROOT, env=given | {"PYTHONPATH": str(ROOT)}, check=True)
 
 
 def sign_in(page: Page, link: str) -> None:
