@@ -11,7 +11,7 @@ from sqlmodel import Session, col
 from app.errors import NotFound
 from app.models import Candidate, Image, Review, Stage, User, Verdict
 from app.services.image_chains import VerdictRow, verdict_row
-from app.services.reviewed_pairs import standing
+from app.services.reviewed_pairs import SHOWN, Tallied, standing, tallies
 
 PAGE_SIZE = 30
 COUNT_CAP = 10_000
@@ -19,17 +19,9 @@ COUNT_CAP = 10_000
 
 
 @dataclass(frozen=True)
-class Dispute:
+class Dispute(Tallied):
     """A disputed pair as the list shows it; ``since`` is when the last decision was made."""
 
-    image_id: int
-    image_thumbnail: str
-    candidate_id: int
-    candidate_thumbnail: str
-    category: str
-    accepts: int
-    rejects: int
-    regenerates: int
     since: datetime
 
 
@@ -90,25 +82,21 @@ class Last:
 
 def disputes(session: Session, category: str = "", after: int | None = None, size: int = PAGE_SIZE) -> Disputes:
     """Pairs that wait to be settled, in two statements."""
-    shown = (
-        select(col(Image.id), col(Image.thumbnail_sha256), col(Image.current_candidate_id), col(Image.category))
+    first = (
+        select(col(Image.id))
         .where(*_disputed(category), col(Image.id) > (after or 0))
         .order_by(col(Image.id))
         .limit(size + 1)
-        .cte("shown")
     )
-    c = shown.c
-    counts = [func.sum(case((col(Review.decision) == one, 1), else_=0)) for one in ("accept", "reject", "regenerate")]
     rows = session.execute(
-        select(
-            c.id, c.thumbnail_sha256, col(Candidate.id), col(Candidate.thumbnail_sha256), c.category, *counts,
-            func.max(col(Review.created_at)),
-        )
-        .join(Candidate, col(Candidate.id) == c.current_candidate_id)
+        select(*SHOWN, *tallies(col(Review.decision)), func.max(col(Review.created_at)))
+        .select_from(Image)
+        .join(Candidate, col(Candidate.id) == col(Image.current_candidate_id))
         .join(Review, and_(col(Review.candidate_id) == col(Candidate.id), *standing("own")))
-        .group_by(c.id, c.thumbnail_sha256, col(Candidate.id), col(Candidate.thumbnail_sha256), c.category)
-        .order_by(c.id)
-    ).all()  # fmt: skip
+        .where(col(Image.id).in_(first))
+        .group_by(*SHOWN)
+        .order_by(col(Image.id))
+    ).all()
     total: int = session.execute(
         select(func.count()).select_from(select(col(Image.id)).where(*_disputed(category)).limit(COUNT_CAP + 1).subquery())
     ).scalar_one()

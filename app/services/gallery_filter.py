@@ -31,7 +31,8 @@ class GalleryFilter:
     ``method`` is a method's name: its latest candidate then stands beside each image, else the image's current one.
     ``verdict`` is a judge's decision, accept, reject or none. ``sort`` is "newest", a metric's key (best first) or
     "-" and a metric's key (worst first); a metric sort shows only candidates that have a value. ``ids`` are images that
-    somebody ticked, in the address as "12,15"; nothing else is shown then.
+    somebody ticked, in the address as "12,15"; nothing else is shown then. ``blind`` stands in no address: it is who looks,
+    where answers are hidden from them (``hidden_answers.py``); a ``verdict`` then finds none of the images whose are.
     """
 
     category: str = ""
@@ -43,9 +44,10 @@ class GalleryFilter:
     undersized: bool = False
     sort: str = "newest"
     ids: tuple[int, ...] = ()
+    blind: int | None = None
 
     @classmethod
-    def parse(cls, query: Mapping[str, str]) -> "GalleryFilter":
+    def parse(cls, query: Mapping[str, str], blind: int | None = None) -> "GalleryFilter":
         """The filter a URL asks for; unknown parameters are left alone. Raises GgtError for a wrong value."""
         category = _one_of(query, "category", CATEGORIES)
         stage = _one_of(query, "stage", {s.value: s for s in Stage})
@@ -60,7 +62,7 @@ class GalleryFilter:
                 ranges.append(MetricRange(key, low, high))
         return cls(
             category, query.get("source", ""), stage, query.get("method", ""), verdict, tuple(ranges),  # type: ignore[arg-type]
-            query.get("undersized", "") in ("1", "true", "on"), sort, _ids(query.get("ids", "")),
+            query.get("undersized", "") in ("1", "true", "on"), sort, _ids(query.get("ids", "")), blind,
         )  # fmt: skip
 
     def query(self) -> dict[str, str]:
@@ -86,7 +88,7 @@ class GalleryFilter:
     @property
     def active(self) -> bool:
         """Whether anything but the order is asked for."""
-        return replace(self, sort="newest") != GalleryFilter()
+        return replace(self, sort="newest", blind=None) != GalleryFilter()
 
 
 def _one_of(query: Mapping[str, str], name: str, known: Mapping[str, object]) -> str:

@@ -9,11 +9,12 @@ from dataclasses import dataclass, replace
 from functools import lru_cache
 from typing import Any
 
-from sqlalchemy import ColumnElement, FromClause, Select, and_, bindparam, func, literal_column, or_, select
+from sqlalchemy import ColumnElement, FromClause, Select, and_, bindparam, case, func, literal_column, or_, select
 
 from app.catalog.metrics import METRICS
 from app.models import Candidate, CandidateSummary, Image, Method, Source, table_of
 from app.services.gallery_filter import GalleryFilter, MetricRange
+from app.services.hidden_answers import hidden
 from app.services.metric_value import metric_of_summary
 from app.services.unindexed import unindexed
 
@@ -99,11 +100,12 @@ def matching(wanted: GalleryFilter, *columns: Any, images: bool = True, walked: 
 
 def _conditions(wanted: GalleryFilter, of: Any, plain: Any) -> list[ColumnElement[bool]]:
     found: list[ColumnElement[bool]] = []
+    image_id = of.c.id if of is IMAGES else of.c.image_id
     # a metric has an index by category, and all its indexes hold the source: other indexes only lead away from those
     category = _as_it_is if wanted.sort_metric else plain
     source_id = unindexed if wanted.metrics or wanted.sort_metric else plain
     if wanted.ids:
-        found.append((of.c.id if of is IMAGES else of.c.image_id).in_(wanted.ids))
+        found.append(image_id.in_(wanted.ids))
     if wanted.category:
         found.append(category(of.c.category) == wanted.category)
     if wanted.source:
@@ -116,6 +118,8 @@ def _conditions(wanted: GalleryFilter, of: Any, plain: Any) -> list[ColumnElemen
     if wanted.verdict:
         decision = SUMMARIES.c.decision
         found.append(decision.is_(None) if wanted.verdict == "none" else plain(decision) == wanted.verdict)
+        if wanted.blind is not None:
+            found.append(~hidden(image_id, wanted.blind))
     sorts = wanted.sort_metric
     for bound in wanted.metrics:
         found += _within(bound, plain if sorts != bound.metric else _as_it_is)
@@ -157,10 +161,13 @@ def tiles(wanted: GalleryFilter, *, few: bool, further: bool) -> Select[Any]:
     shown = SUMMARIES.c.candidate_id == keys.c.candidate_id
     if not about:
         shown = and_(SUMMARIES.c.image_id == keys.c.image_id, SUMMARIES.c.is_current)
+    decision: Any = SUMMARIES.c.decision
+    if wanted.blind is not None:
+        decision = case((~hidden(keys.c.image_id, wanted.blind), decision))
     columns: tuple[Any, ...] = (
         IMAGES.c.id, IMAGES.c.category, IMAGES.c.stage, IMAGES.c.undersized, IMAGES.c.box_width, IMAGES.c.box_height,
         SOURCES.c.name, IMAGES.c.thumbnail_sha256, CANDIDATES.c.id, CANDIDATES.c.thumbnail_sha256, METHODS.c.name,
-        SUMMARIES.c.attempt, SUMMARIES.c.decision, SUMMARIES.c.metrics, keys.c.value, keys.c.tie,
+        SUMMARIES.c.attempt, decision, SUMMARIES.c.metrics, keys.c.value, keys.c.tie,
     )  # fmt: skip
     places = [key.desc() if order.descending else key.asc() for key in (keys.c.value, keys.c.tie)]
     return (

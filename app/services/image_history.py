@@ -5,7 +5,7 @@ from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import ScalarSelect, select
+from sqlalchemy import ScalarSelect, false, select
 from sqlmodel import Session, col
 
 from app.catalog.prompt_texts import PROMPTS
@@ -25,6 +25,7 @@ from app.models import (
     User,
     Verdict,
 )
+from app.services.hidden_answers import hidden
 from app.services.image_chains import Attempt, Made, MethodChain, ReviewRow, Scores, VerdictRow, chains, verdict_row
 
 __all__ = ["Attempt", "EventRow", "ImageHistory", "candidate", "image_history"]
@@ -50,9 +51,9 @@ class ImageHistory:
     meta_version: int
 
     def without_answers(self) -> "ImageHistory":
-        """What somebody may see who has yet to decide independently: no verdict, no review, no event that tells of one."""
+        """What somebody may see who has yet to decide independently: no verdict, no review, nothing that tells of one."""
         chains = tuple(
-            replace(c, attempts=tuple(replace(a, verdicts=(), reviews=()) for a in c.attempts)) for c in self.chains
+            replace(c, attempts=tuple(replace(a, why="", verdicts=(), reviews=()) for a in c.attempts)) for c in self.chains
         )
         return replace(self, chains=chains, events=())
 
@@ -63,10 +64,14 @@ class ImageHistory:
         return next(found, None)
 
 
-def image_history(session: Session, image_id: int) -> ImageHistory:
-    """Everything about one image, in four statements. Raises NotFound."""
+def image_history(session: Session, image_id: int, blind: int | None = None) -> ImageHistory:
+    """Everything about one image that may be told to who looks, in four statements; see ``hidden_answers.py`` for ``blind``.
+
+    Raises NotFound.
+    """
+    hides = false() if blind is None else hidden(col(Image.id), blind)
     rows = session.execute(
-        select(Image, Source, SourceFile, _meta_version(), Refusal, Method)
+        select(Image, Source, SourceFile, _meta_version(), hides, Refusal, Method)
         .join(Source, col(Source.id) == col(Image.source_id))
         .join(SourceFile, col(SourceFile.id) == col(Image.source_file_id))
         .outerjoin(Refusal, col(Refusal.image_id) == col(Image.id))
@@ -76,15 +81,16 @@ def image_history(session: Session, image_id: int) -> ImageHistory:
     ).all()
     if not rows:
         raise NotFound(f"There is no image {image_id}.")
-    image, source, file, meta_version = rows[0][:4]
+    image, source, file, meta_version, hides_answers = rows[0][:5]
     refused = [(refusal, method) for *_, refusal, method in rows if refusal is not None]
     paper = PROMPTS.get(("meta", image.category))
     made, verdicts, reviews = _made(session, image_id)
     scores = _scores(session, image, [candidate for candidate, _, _ in made.values()])
-    return ImageHistory(
+    history = ImageHistory(
         image, source, file, chains(image, made, scores, verdicts, reviews, refused), _events(session, image_id, list(made)),
         meta_version or (paper.version if paper else 1),
     )  # fmt: skip
+    return history.without_answers() if hides_answers else history
 
 
 def _meta_version() -> ScalarSelect[Any]:

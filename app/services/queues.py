@@ -1,12 +1,13 @@
 """Review queues: filter, order, how many independent decisions, who. A queue's items are rows, added when images come to
-wait for a person, so that handing one out needs no search."""
+wait for a person, so that handing one out needs no search. What making, closing or opening one means for its images is done
+in windows, the first in the request that asks for it and the others by the sweeper."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 from urllib.parse import parse_qsl
 
-from sqlalchemy import and_, bindparam, func, select, update
+from sqlalchemy import and_, func, select, update
 from sqlmodel import Session, col
 
 from app.catalog.metrics import METRICS
@@ -14,14 +15,16 @@ from app.catalog.quality import ACCEPT_RULE
 from app.db import insert_ignore
 from app.domain.queue_order import ORDERS, Known, Order, ranks
 from app.errors import Conflict, GgtError, NotFound
-from app.models import CandidateSummary, Image, Json, QueueItem, Review, ReviewQueue, Stage, User, Verdict, table_of
-from app.services import gallery
+from app.models import CandidateSummary, Image, Json, QueueItem, ReviewQueue, Stage, User, Verdict, table_of
+from app.services import gallery, review
 from app.services.events import record
 from app.services.gallery_filter import GalleryFilter
-from app.services.review_queue import Filters
+from app.services.review_queue import Filters, set_open
 
 WINDOW = 2000
 """Images added to a queue in one transaction."""
+CHANGED = 500
+"""Images on which more or fewer decisions are wanted in one transaction: those that have enough are closed in it."""
 MAX_OVERLAP = 10
 
 
@@ -79,18 +82,28 @@ def create(session: Session, wanted: Wanted, user_id: int) -> ReviewQueue:
 
 
 def set_active(session: Session, queue_id: int, active: bool, user_id: int) -> None:
-    """Close a queue, or open it again. Decisions made in it stay; images in it can be reviewed outside of it."""
-    queue = get(session, queue_id)
+    """Close a queue, or open it again, and have its first images follow; :func:`fill` does the others.
+
+    Decisions made in a closed one stay, and its images can be reviewed outside of it. Raises NotFound.
+    """
+    queue = get(session, queue_id, _OURS_ALONE)
     if queue.active == active:
         return
-    queue.active = active
+    queue.active, queue.filled = active, False
     session.add(queue)
     record(session, user_id, "queue.opened" if active else "queue.closed", f"queue:{queue_id}", queue.name)
+    session.flush()
+    _change_wanted(session, queue)
+    fill(session, queue)
 
 
-def get(session: Session, queue_id: int) -> ReviewQueue:
+_OURS_ALONE: Any = {"key_share": True}
+"""On PostgreSQL a queue is filled, closed or opened by one at a time; decisions made in it do not wait for that."""
+
+
+def get(session: Session, queue_id: int, lock: Any = None) -> ReviewQueue:
     """Raises NotFound."""
-    queue = session.get(ReviewQueue, queue_id)
+    queue = session.get(ReviewQueue, queue_id, with_for_update=lock, populate_existing=lock is not None)
     if queue is None:
         raise NotFound(f"There is no queue {queue_id}.")
     return queue
@@ -134,7 +147,19 @@ def overview(session: Session) -> list[QueueRow]:
 
 
 def fill(session: Session, queue: ReviewQueue, window: int = WINDOW) -> int:
-    """Put up to ``window`` more images that match and wait into a queue. Returns how many; 0: it is filled."""
+    """Have the next images of a queue follow what became of it; returns how many, 0: all of them have.
+
+    An open one takes in up to ``window`` more that match and wait. Then as many decisions are wanted on each image as the
+    strictest open queue it is in asks for.
+    """
+    done = (queue.active and _take_in(session, queue, window)) or _change_wanted(session, queue)
+    if not done:
+        queue.filled = True
+        session.add(queue)
+    return done
+
+
+def _take_in(session: Session, queue: ReviewQueue, window: int) -> int:
     there = select(col(QueueItem.image_id)).where(col(QueueItem.queue_id) == queue.id)
     ids = (
         gallery.matching_ids(parsed(queue.filter))
@@ -142,52 +167,71 @@ def fill(session: Session, queue: ReviewQueue, window: int = WINDOW) -> int:
         .order_by(col(Image.id))
         .limit(window)
     )
-    added = _add(session, queue, list(session.execute(ids).scalars()))
-    if not added:
-        queue.filled = True
-        session.add(queue)
-    return added
+    return _add(session, queue, list(session.execute(ids).scalars()))
+
+
+def _wanted() -> Any:
+    """How many decisions are wanted on an image: what the strictest open queue asks for that it waits in, else one."""
+    return (
+        select(func.coalesce(func.max(col(ReviewQueue.overlap)), 1))
+        .join(QueueItem, col(QueueItem.queue_id) == col(ReviewQueue.id))
+        .where(col(QueueItem.image_id) == col(Image.id), col(QueueItem.open), col(ReviewQueue.active))
+        .correlate(Image)
+        .scalar_subquery()
+    )
+
+
+def _change_wanted(session: Session, queue: ReviewQueue) -> int:
+    """Want fewer decisions on images of a closed queue, more on those of one that was opened again; returns on how many.
+
+    An image that has enough now is closed by them: nobody would be asked for another.
+    """
+    wanted, now = col(Image.decisions_wanted), _wanted()
+    differs = wanted < queue.overlap if queue.active else and_(wanted > 1, wanted > now)
+    found = (
+        select(col(Image.id))
+        .join(QueueItem, col(QueueItem.image_id) == col(Image.id))
+        .where(col(QueueItem.queue_id) == queue.id, col(QueueItem.open), col(Image.stage) == Stage.AWAITING, differs)
+        .order_by(col(Image.id))
+        .limit(CHANGED)
+    )
+    ids = list(session.execute(found).scalars())
+    if ids:
+        _lock(session, ids)
+        changing = update(Image).where(col(Image.id).in_(ids), col(Image.stage) == Stage.AWAITING)
+        session.execute(changing.values(decisions_wanted=now), execution_options={"synchronize_session": False})
+        review.close_what_has_enough(session, ids)
+    return len(ids)
+
+
+def _lock(session: Session, image_ids: Sequence[int]) -> None:
+    """On PostgreSQL no decision comes between now, and two who do this lock in one order, so neither waits for the other."""
+    these = select(col(Image.id)).where(col(Image.id).in_(image_ids)).order_by(col(Image.id))
+    session.execute(these.with_for_update(key_share=True))
 
 
 def fill_some(session: Session) -> int:
-    """A window for the oldest queue that is not filled yet: a large one is filled in the background."""
+    """A window for the oldest queue whose images do not all follow yet: a large one is worked on in the background."""
     unfilled = select(ReviewQueue).where(col(ReviewQueue.filled).is_(False)).order_by(col(ReviewQueue.id)).limit(1)
-    queue = session.execute(unfilled).scalar_one_or_none()
+    queue = session.execute(unfilled.with_for_update(**_OURS_ALONE, skip_locked=True)).scalar_one_or_none()
     return fill(session, queue) if queue is not None else 0
 
 
 def admit(session: Session, image_id: int) -> None:
-    """An image waits for a person (again): into every active queue that it matches, and open in those it was in."""
+    """An image waits for a person (again): into every active queue that it matches, and open in those it was in.
+
+    One of these may have been closed since, so what is wanted on the image is told anew.
+    """
     session.flush()
     set_open(session, image_id, True)
     for queue in session.execute(select(ReviewQueue).where(col(ReviewQueue.active))).scalars():
         matching = gallery.matching_ids(parsed(queue.filter)).where(col(Image.id) == image_id)
         if session.execute(matching).first() is not None:
             _add(session, queue, [image_id])
-
-
-_OPEN = update(table_of(QueueItem)).where(table_of(QueueItem).c.image_id == bindparam("image"))
-
-
-def set_open(session: Session, image_id: int, value: bool) -> None:
-    """Whether queues hand an image out: it waits for a person, or no longer does."""
-    session.execute(_OPEN, {"image": image_id, "open": value})
-
-
-def hides(session: Session, image_id: int, user_id: int) -> bool:
-    """Whether a person has yet to decide on an image without knowing what others said: it is in a queue that hides it."""
-    decided = select(col(Review.id)).where(
-        col(Review.image_id) == image_id, col(Review.user_id) == user_id, col(Review.undone_at).is_(None)
+    session.execute(
+        update(Image).where(col(Image.id) == image_id).values(decisions_wanted=_wanted()),
+        execution_options={"synchronize_session": "fetch"},
     )
-    query = (
-        select(col(QueueItem.image_id))
-        .join(ReviewQueue, col(ReviewQueue.id) == col(QueueItem.queue_id))
-        .where(
-            col(QueueItem.image_id) == image_id, col(QueueItem.open), col(ReviewQueue.active), col(ReviewQueue.hide_answers),
-            ~decided.exists(),
-        )
-    )  # fmt: skip
-    return session.execute(query).first() is not None
 
 
 def parsed(query: str) -> GalleryFilter:
@@ -217,6 +261,7 @@ def _add(session: Session, queue: ReviewQueue, image_ids: Sequence[int]) -> int:
     had: int = session.execute(before).scalar_one()
     insert_ignore(session, QueueItem, rows)
     if queue.overlap > 1:
+        _lock(session, image_ids)
         session.execute(
             update(Image)
             .where(col(Image.id).in_(image_ids), col(Image.decisions_wanted) < queue.overlap)

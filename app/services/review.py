@@ -1,7 +1,9 @@
 """Human decisions on pairs: accept, reject, another try, undo. Each decision is counted once, however often it is sent."""
 
 import re
+from collections.abc import Collection
 from dataclasses import dataclass
+from itertools import groupby
 from typing import Any
 
 from sqlalchemy import and_, bindparam, delete, insert, or_, select, update
@@ -10,8 +12,9 @@ from sqlmodel import Session, col
 from app.domain.review import Answer, Choice, answer_problem, outcome
 from app.errors import Conflict, GgtError, NotFound
 from app.models import CandidateSummary, Image, Pair, Review, ReviewLease, Stage, User, table_of, utcnow
-from app.services import events, queues
+from app.services import events
 from app.services.review_leases import LEASE, release, take
+from app.services.review_queue import set_open
 
 UNDO_DEPTH = 50
 KEY = re.compile(r"[A-Za-z0-9_-]{8,64}")
@@ -90,6 +93,25 @@ def decide(session: Session, *, user_id: int, key: str, image_id: int, candidate
     return Decided(key, image_id, candidate_id, answer.decision, answer.reasons, undone=False, open=come_to is None)
 
 
+def close_what_has_enough(session: Session, image_ids: Collection[int]) -> None:
+    """Fewer decisions are wanted on these images now: close those that have enough, as if the last one had just come.
+
+    The caller has locked them. As many stay wanted as were made, so that one that is taken back can be made anew.
+    """
+    rows = session.execute(_ENOUGH, {"images": list(image_ids)})
+    for image_id, group in groupby(rows, key=lambda row: row.image_id):
+        made = list(group)
+        last = made[-1]
+        come_to = outcome([row.decision for row in made], last.decisions_wanted)
+        if come_to is None:
+            continue
+        why = "" if come_to == "disputed" else _why(Answer(last.decision, tuple(last.reasons), last.note))
+        session.execute(_MOVE_IMAGE, {"image": image_id, "decisions_wanted": len(made)})
+        _close(session, image_id, last.candidate_id, come_to, why, last.id)
+        details = {"candidate": last.candidate_id, "decisions": len(made), "outcome": come_to}
+        events.record(session, None, "review.closed", f"image:{image_id}", "No more decisions are wanted on it.", details)
+
+
 def settle(session: Session, *, user_id: int, key: str, image_id: int, candidate_id: int, answer: Answer) -> Decided:
     """Decide finally on a pair that people disagree about. It can be undone like any other decision.
 
@@ -164,7 +186,7 @@ def _take_back(session: Session, review: Review, *, by: int) -> Decided:
         if image.stage != Stage.AWAITING:
             _move(session, image.id, review.candidate_id, Stage.AWAITING, None, "")
             session.execute(PAIRS.delete().where(PAIRS.c.image_id == image.id))
-            queues.set_open(session, image.id, True)
+            set_open(session, image.id, True)
         if by == review.user_id:
             take(
                 session, by, [(image.id, review.candidate_id, image.decisions_wanted)], review.queue_id, by_force=True
@@ -197,6 +219,18 @@ _MADE = select(
     REVIEWS.c.reasons, REVIEWS.c.undone_at,
 ).where(or_(_STANDS, REVIEWS.c.key == bindparam("wanted")))  # fmt: skip
 """The decisions that count for a candidate, and the one that was sent before with the same key."""
+_ENOUGH = (
+    select(
+        REVIEWS.c.image_id, REVIEWS.c.candidate_id, REVIEWS.c.id, REVIEWS.c.decision, REVIEWS.c.reasons, REVIEWS.c.note,
+        IMAGES.c.decisions_wanted,
+    )
+    .join(IMAGES, IMAGES.c.current_candidate_id == REVIEWS.c.candidate_id)
+    .where(
+        IMAGES.c.id.in_(bindparam("images", expanding=True)), IMAGES.c.stage == Stage.AWAITING,
+        REVIEWS.c.slot.is_not(None), REVIEWS.c.undone_at.is_(None),
+    )
+    .order_by(REVIEWS.c.image_id, REVIEWS.c.id)
+)  # fmt: skip
 _SETTLED = select(REVIEWS.c.id).where(
     REVIEWS.c.candidate_id == bindparam("candidate"), REVIEWS.c.kind == "final", REVIEWS.c.undone_at.is_(None)
 )
@@ -255,7 +289,7 @@ def _close(session: Session, image_id: int, candidate_id: int, come_to: str, why
     """The decisions that were wanted are there, ``review_id`` the last of them."""
     verdict = None if come_to == "disputed" else come_to
     _move(session, image_id, candidate_id, OUTCOME[come_to], verdict, why)
-    queues.set_open(session, image_id, False)
+    set_open(session, image_id, False)
     if come_to == "accept":
         row = {"image_id": image_id, "candidate_id": candidate_id, "review_id": review_id, "created_at": utcnow()}
         session.execute(_PAIR, row)

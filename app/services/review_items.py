@@ -24,6 +24,7 @@ from app.models import (
     Verdict,
     table_of,
 )
+from app.services.hidden_answers import in_hiding_queue
 
 
 @dataclass(frozen=True)
@@ -40,8 +41,8 @@ class JudgeView:
 class ReviewItem:
     """One pair to decide on. Sizes in pixels; ``metrics`` as in :class:`~app.models.CandidateSummary`.
 
-    ``verdict`` is left out where the queue hides answers. ``returned`` says who sent the person's earlier decision back,
-    and why.
+    ``verdict`` is left out where the queue hides answers, or another one that the pair waits in. ``returned`` says who sent
+    the person's earlier decision back, and why.
     """
 
     image_id: int
@@ -82,7 +83,8 @@ def _items() -> Any:
             file.c.name.label("file_name"), method.c.name.label("method"), summary.c.attempt, image.c.master_sha256,
             image.c.box_width, image.c.box_height, candidate.c.file_sha256, candidate.c.width, candidate.c.height,
             summary.c.metrics, verdict.c.judge, verdict.c.rule_decision, verdict.c.scores, verdict.c.reasons,
-            review.c.returned_note, person.c.name.label("returner"), queue.c.hide_answers,
+            review.c.returned_note, person.c.name.label("returner"),
+            or_(queue.c.hide_answers, in_hiding_queue(image.c.id)).label("hides"),
         )
         .select_from(lease)
         .join(image, image.c.id == lease.c.image_id)
@@ -115,7 +117,7 @@ def items(session: Session, user_id: int, image_ids: Sequence[int]) -> list[Revi
 
 
 def _item(row: Any) -> ReviewItem:
-    shown = row.judge is not None and not row.hide_answers
+    shown = row.judge is not None and not row.hides
     return ReviewItem(
         image_id=row.id,
         candidate_id=row.candidate_id,

@@ -143,6 +143,14 @@ def _one_at_a_time(session: Session, filters: Filters) -> None:
 _HANDING_OUT = select(func.pg_advisory_xact_lock(77, bindparam("lock")))
 
 
+_OPEN = update(ITEMS).where(ITEMS.c.image_id == bindparam("image"))
+
+
+def set_open(session: Session, image_id: int, value: bool) -> None:
+    """Whether queues hand an image out: it waits for a person, or no longer does."""
+    session.execute(_OPEN, {"image": image_id, "open": value})
+
+
 def _shape(filters: Filters) -> Filters:
     """Which filters are set, without their values."""
     return Filters(

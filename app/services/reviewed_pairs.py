@@ -19,13 +19,45 @@ from app.catalog.categories import CATEGORIES
 from app.catalog.judges import JUDGES
 from app.domain.aspects import ASPECTS
 from app.errors import GgtError
-from app.models import Image, Review, ReviewQueue, Verdict
+from app.models import Candidate, Image, Review, ReviewQueue, Verdict
 from app.services.judge_comparison import Judged, Rater, parse_rater
 from app.services.metric_value import metric_value
 
 WEEK = 604_800
 MONDAY = 345_600
 """Seconds from the epoch to the first Monday after it."""
+
+DECISIONS = ("accept", "reject", "regenerate")
+
+
+@dataclass(frozen=True)
+class Shown:
+    """A pair as lists show it, whatever else they say of it; its first columns are :data:`SHOWN`."""
+
+    image_id: int
+    image_thumbnail: str
+    candidate_id: int
+    candidate_thumbnail: str
+    category: str
+
+
+SHOWN: tuple[Any, ...] = (
+    col(Image.id), col(Image.thumbnail_sha256), col(Candidate.id), col(Candidate.thumbnail_sha256), col(Image.category)
+)  # fmt: skip
+
+
+@dataclass(frozen=True)
+class Tallied(Shown):
+    """A pair with how many people said what of it, as :func:`tallies` counts."""
+
+    accepts: int
+    rejects: int
+    regenerates: int
+
+
+def tallies(decision: Any) -> list[Any]:
+    """Sums of each decision, as columns ``accepts``, ``rejects``, ``regenerates``."""
+    return [func.sum(case((decision == one, 1), else_=0)).label(f"{one}s") for one in DECISIONS]
 
 
 @dataclass(frozen=True)
@@ -208,10 +240,7 @@ def _decided(wanted: Wanted, aspects: bool) -> CTE:
             func.min(col(Image.decisions_wanted)).label("wanted"),
             ((epoch_seconds(first) - MONDAY) // WEEK).label("week"),
             func.count().label("n"),
-            *(
-                func.sum(case((c.decision == one, 1), else_=0)).label(f"{one}s")
-                for one in ("accept", "reject", "regenerate")
-            ),
+            *tallies(c.decision),
             *sums,
         )
         .join(Image, col(Image.id) == c.image_id)

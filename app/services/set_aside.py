@@ -198,12 +198,11 @@ def _take_back(session: Session, action: BulkAction, rows: Sequence[Any]) -> Seq
 
 
 def _into_queues(session: Session, ids: Sequence[int]) -> None:
-    """Images that wait for a person again: open in the queues they were in, and the others are filled anew."""
+    """Images that wait for a person again: open in the queues they were in, and all queues look at their images anew."""
     waiting = select(col(Image.id)).where(col(Image.id).in_(ids), col(Image.stage) == Stage.AWAITING)
     opening = update(QueueItem).where(col(QueueItem.image_id).in_(waiting))
     session.execute(opening.values(open=True), execution_options=_NO_SYNC)
-    filling = update(ReviewQueue).where(col(ReviewQueue.active))
-    session.execute(filling.values(filled=False), execution_options=_NO_SYNC)
+    session.execute(update(ReviewQueue).values(filled=False), execution_options=_NO_SYNC)
 
 
 _OPEN = col(SetAside.taken_back_by).is_(None)

@@ -34,6 +34,10 @@ const keys = {
   a: () => decide("accept"),
   r: reject,
   n: () => (document.getElementById("after") ?? document.querySelector("a.case"))?.click(),
+  j: () => {
+    const judged = document.querySelector(".judged");
+    if (judged) judged.open = !judged.open;
+  },
   z: () => document.querySelector("#undo button")?.click(),
 };
 

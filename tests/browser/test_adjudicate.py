@@ -1,6 +1,7 @@
 """Adjudication by keyboard: what is pressed must be what is stored, and what was pressed wrongly must come back."""
 
 import pytest
+from playwright.sync_api import expect
 from sqlmodel import col, select
 
 from app import db
@@ -46,6 +47,27 @@ def test_reject_undo_accept_and_on(open_page: OpenPage) -> None:
     page.keyboard.press("n")
     page.wait_for_url("**/adjudicate")
     assert stage(second) == Stage.DISPUTED, "N decides nothing"
+    assert problems == []
+
+
+def test_the_judge_is_heard_when_asked_for(open_page: OpenPage) -> None:
+    """A verdict on the screen from the start would settle what people disagree about."""
+    (first, _), (second, _) = some_disputes(2)
+    with db.unit_of_work() as session:
+        token = people.sign_in(session, factories.make_user(session, Role.RESEARCHER), "test")
+    page, problems = open_page(token)
+    page.goto(f"/adjudicate/{first}")
+    page.locator("#modes").wait_for()
+    verdict = page.get_by_role("heading", name="GPT-5.4-Pro")
+    expect(verdict).to_be_hidden()
+    page.keyboard.press("j")
+    expect(verdict).to_be_visible()
+    page.keyboard.press("j")
+    expect(verdict).to_be_hidden()
+    page.keyboard.press("a")
+    page.wait_for_url(f"**/adjudicate/{second}")
+    page.goto(f"/adjudicate/{first}")
+    expect(verdict).to_be_visible()
     assert problems == []
 
 

@@ -15,7 +15,15 @@ from app.domain.agreement import Table, wilson
 from app.domain.aspects import ASPECTS
 from app.errors import GgtError
 from app.models import Candidate, GoldAnswer, Image, Pair, Review, ReviewQueue, Role, Stage, Verdict, utcnow
-from app.services import adjudication, agreement_cases, filter_rules, review_agreement, reviewed_pairs, threshold_calibration
+from app.services import (
+    adjudication,
+    agreement_cases,
+    filter_rules,
+    gold,
+    review_agreement,
+    reviewed_pairs,
+    threshold_calibration,
+)
 from app.services.agreement_cases import Which
 from app.services.judge_comparison import Judged
 from app.services.reviewed_pairs import Wanted
@@ -163,6 +171,53 @@ def test_each_person_is_told_by_their_own_decisions(database: str) -> None:
     assert (found[three].others, found[three].agreeing, found[three].gold) == (2, 0, None)
 
 
+def test_an_accuracy_leads_to_the_answers_behind_it(
+    researcher: SignedIn, annotator: SignedIn, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A low one is a reproach; whoever makes it must be able to look whether the question was a good one."""
+    monkeypatch.setattr(agreement_cases, "PAGE_SIZE", 2)
+    with db.unit_of_work() as session:
+        one, two = people(session, 2)
+        queue = ReviewQueue(name="Rain", gold_every=5)
+        session.add(queue)
+        session.flush()
+        said(session, (one, two), "a", "a")
+        asked = [candidate(session) for _ in range(4)]
+        for it, known in zip(asked, ("accept", "reject", "reject", "accept"), strict=True):
+            session.add(GoldAnswer(candidate_id=it.id or 0, image_id=it.image_id, decision=known, note=f"Known {it.id}."))
+            say(session, it, two, "accept", None, kind="gold")
+        more: dict[str, Any] = {"kind": "gold", "queue_id": queue.id, "reasons": ["structure"], "note": "<bends>"}
+        answers = [say(session, it, one, "reject", None, **more) for it in asked]
+        answers[3].undone_at = utcnow()
+        answers[0].queue_id = None
+    for queue_id, shown in ((None, [2, 1, 0]), (queue.id, [2, 1])):
+        with db.reading() as session:
+            [accuracy] = [row for row in gold.accuracies(session, queue_id) if row.user_id == one]
+        rows = all_gold(one, queue_id)
+        assert [row.candidate_id for row in rows] == [asked[i].id for i in shown]
+        assert (accuracy.right, accuracy.n) == (sum(row.right for row in rows), len(rows))
+    link = f"/agreement/gold?person={one}"
+    assert f'href="{link}"' in researcher.get("/agreement").text
+    page = researcher.get(link).text
+    assert f'href="/images/{asked[2].image_id}#candidate-{asked[2].id}"' in page
+    for told in ("Annotator 1", "right", "answer: reject", "known: reject", "Structure changed: &lt;bends&gt;",
+                 f"Known {asked[2].id}."):  # fmt: skip
+        assert told in page, told
+    assert annotator.get(link).status_code == 403
+
+
+def all_gold(person: int, queue_id: int | None) -> list[agreement_cases.GoldCase]:
+    rows: list[agreement_cases.GoldCase] = []
+    after: int | None = None
+    with db.reading() as session:
+        while True:
+            page = agreement_cases.gold_answers(session, person, queue_id, after)
+            rows += page.rows
+            after = page.after
+            if after is None:
+                return rows
+
+
 def test_categories_weeks_and_queues_divide_the_whole(database: str) -> None:
     with db.unit_of_work() as session:
         users = people(session)
@@ -296,8 +351,8 @@ def some_disputes(n: int = 2) -> list[tuple[int, int]]:
     return found
 
 
-PAGES = ("/agreement", "/agreement/tables.csv", "/agreement/pairs", "/agreement/pairs?person=1", "/adjudicate",
-         "/adjudicate/{image}", "/calibration")  # fmt: skip
+PAGES = ("/agreement", "/agreement/tables.csv", "/agreement/pairs", "/agreement/pairs?person=1", "/agreement/gold?person=1",
+         "/adjudicate", "/adjudicate/{image}", "/calibration")  # fmt: skip
 
 
 @pytest.mark.parametrize("path", PAGES)
@@ -310,7 +365,9 @@ def test_every_page_reads_little(researcher: SignedIn, path: str) -> None:
 
 
 @one_engine
-@pytest.mark.parametrize("path", ["/agreement", "/adjudicate", "/calibration", "/agreement/pairs"])
+@pytest.mark.parametrize(
+    "path", ["/agreement", "/adjudicate", "/calibration", "/agreement/pairs", "/agreement/gold?person=1"]
+)
 def test_an_empty_page_says_what_to_do(researcher: SignedIn, path: str) -> None:
     answer = researcher.get(path)
     assert answer.status_code == 200
@@ -405,6 +462,15 @@ def test_names_are_told_after_the_decision(researcher: SignedIn) -> None:
     page = researcher.get(f"/adjudicate/{image}").text
     assert '<details class="who">' not in page
     assert "Annotator 1" in page
+
+
+@one_engine
+def test_the_judges_verdict_is_shown_unasked_after_the_decision_only(researcher: SignedIn) -> None:
+    """Whoever settles a pair is to look at it, not to side with the judge."""
+    (image, it), *_ = some_disputes()
+    assert '<details class="judged">' in researcher.get(f"/adjudicate/{image}").text
+    researcher.post(f"/adjudicate/{image}", data={"key": "final-key-1", "candidate_id": str(it), "decision": "accept"})
+    assert '<details class="judged" open>' in researcher.get(f"/adjudicate/{image}").text
 
 
 @one_engine

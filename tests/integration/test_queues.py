@@ -1,6 +1,7 @@
 """Queues with several independent decisions: what goes wrong here is work done twice, or a pair that nobody gets."""
 
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
 from datetime import timedelta
 from typing import Any
 
@@ -11,12 +12,27 @@ from app import db
 from app.config import settings
 from app.domain.review import Answer
 from app.errors import Conflict, GgtError
-from app.models import CandidateSummary, Image, Pair, QueueItem, Review, ReviewLease, ReviewQueue, Stage, WorkItem, utcnow
+from app.models import (
+    CandidateSummary,
+    Event,
+    Image,
+    Pair,
+    QueueItem,
+    Review,
+    ReviewLease,
+    ReviewQueue,
+    Stage,
+    Verdict,
+    WorkItem,
+    utcnow,
+)
 from app.services import flow, gold, planning, queues, review, review_items, review_leases, review_progress, review_queue
 from app.services.options import PipelineOptions
 from app.services.queues import Wanted
 from tests import factories
 from tests.conftest import SignedIn
+from tests.integration.test_pages_queries import MOST_STATEMENTS, statements
+from workers.main import fill_queues
 
 pytestmark = pytest.mark.usefixtures("database")
 
@@ -57,6 +73,16 @@ def say(user: int, pair: tuple[int, int], decision: Any = "accept", **more: Any)
             session, user_id=user, key=next(_keys), image_id=pair[0], candidate_id=pair[1],
             answer=Answer(decision, **more),
         )  # fmt: skip
+
+
+def judge_says(pair: tuple[int, int], decision: str) -> None:
+    with db.unit_of_work() as session:
+        reasons = {"object_consistency": "A lamp is missing."}
+        session.add(
+            Verdict(candidate_id=pair[1], judge="gpt-5.4-pro", version="1", raw="", decision=decision,
+                    rule_decision=decision, scores={"object_consistency": 40}, reasons=reasons)
+        )  # fmt: skip
+        session.get_one(CandidateSummary, pair[1]).decision = decision
 
 
 def stage(image_id: int) -> str:
@@ -288,6 +314,131 @@ def test_what_is_in_an_open_queue_is_handed_out_there_alone() -> None:
     assert {h.image_id for h in later} == {outside[0], *(image for image, _ in pairs)}
 
 
+def wanted_on(*pairs: tuple[int, int]) -> list[int]:
+    with db.reading() as session:
+        return [session.get_one(Image, image).decisions_wanted for image, _ in pairs]
+
+
+def set_active(made: ReviewQueue, active: bool) -> None:
+    with db.unit_of_work() as session:
+        queues.set_active(session, made.id or 0, active, factories.make_user(session))
+
+
+def outside(user: int, n: int = 5) -> list[int]:
+    with db.unit_of_work() as session:
+        return [held.image_id for held in review_queue.next_items(session, user, review_queue.Filters(), n)]
+
+
+def test_closing_a_queue_wants_no_more_than_the_other_open_ones_and_settles_what_has_enough() -> None:
+    """Else its pairs wait for second opinions that nobody asks for any more, and good work is stuck."""
+    pairs = accepted, differing, untouched, elsewhere, redone = [*waiting(3), *waiting(1, "snow"), *waiting(1)]
+    made = queue(overlap=3)
+    queue(name="Snow", filter="category=snow", overlap=2)
+    assert wanted_on(*pairs) == [3] * 5
+    one, two, three = people(3)
+    said = say(one, accepted)
+    say(one, differing)
+    say(two, differing, "reject", reasons=("structure",), note="The roof bends.")
+    say(one, elsewhere)
+    say(two, redone)
+    with db.unit_of_work() as session:
+        review.undo(session, user_id=two)
+    with db.unit_of_work() as session:
+        review_leases.release(session, two)
+    set_active(made, False)
+    kinds = Stage.VERIFIED, Stage.DISPUTED, Stage.AWAITING, Stage.AWAITING, Stage.AWAITING
+    assert [stage(image) for image, _ in pairs] == list(kinds)
+    assert wanted_on(untouched, elsewhere, redone) == [1, 2, 1]
+    with db.reading() as session:
+        pair = session.get_one(Pair, accepted[0])
+        assert session.get_one(Review, pair.review_id).key == said.key
+        open_items = session.exec(select(QueueItem.image_id).where(QueueItem.queue_id == made.id, col(QueueItem.open)))
+        assert set(open_items) == {untouched[0], elsewhere[0], redone[0]}
+        assert session.get_one(ReviewQueue, made.id).filled
+        closed = session.exec(select(Event.subject).where(Event.action == "review.closed")).all()
+        assert set(closed) == {f"image:{accepted[0]}", f"image:{differing[0]}"}
+    assert set(outside(three)) == {untouched[0], redone[0]}
+    assert not say(three, untouched, "reject", reasons=("color",)).open
+    say(three, elsewhere)
+    assert stage(elsewhere[0]) == Stage.VERIFIED
+    with db.unit_of_work() as session:  # what was closed this way can be taken back like anything else
+        review.undo(session, user_id=two)
+        review.undo(session, user_id=one, review_key=said.key)
+    assert (stage(differing[0]), stage(accepted[0])) == (Stage.AWAITING, Stage.AWAITING)
+    say(two, differing)
+    say(one, accepted, "reject", reasons=("color",))
+    assert (stage(differing[0]), stage(accepted[0])) == (Stage.VERIFIED, Stage.REJECTED)
+
+
+def test_a_queue_that_is_opened_again_wants_as_many_as_before_and_takes_in_what_came_meanwhile() -> None:
+    [pair] = waiting(1)
+    made = queue(overlap=2)
+    set_active(made, False)
+    [later] = waiting(1)
+    assert wanted_on(pair, later) == [1, 1]
+    set_active(made, True)
+    assert wanted_on(pair, later) == [2, 2]
+    assert {held.image_id for held in take(made, people(1)[0], 5)} == {pair[0], later[0]}
+
+
+def test_what_comes_to_wait_again_is_not_asked_for_a_closed_queues_sake() -> None:
+    [pair] = waiting(1)
+    made = queue(overlap=3)
+    with db.unit_of_work() as session:
+        session.get_one(Image, pair[0]).stage = Stage.REFINING
+    set_active(made, False)
+    with db.unit_of_work() as session:
+        image = session.get_one(Image, pair[0])
+        flow._set_stage(session, image, _summary(session, image), Stage.AWAITING, "")
+    assert wanted_on(pair) == [1]
+
+
+def test_a_large_queue_is_closed_and_opened_in_windows(monkeypatch: pytest.MonkeyPatch) -> None:
+    """One transaction for all would hold up every reviewer, and be lost as a whole."""
+    monkeypatch.setattr(queues, "CHANGED", 2)
+    pairs = waiting(11)
+    made = queue(overlap=2)
+    [one] = people(1)
+    for pair in pairs[::2]:
+        say(one, pair)
+    set_active(made, False)
+    assert 0 < sum(wanted == 2 for wanted in wanted_on(*pairs)) < 11
+    fill_queues()
+    assert wanted_on(*pairs) == [1] * 11
+    assert [stage(image) for image, _ in pairs] == [Stage.VERIFIED, Stage.AWAITING] * 5 + [Stage.VERIFIED]
+    set_active(made, True)
+    assert 0 < sum(wanted == 1 for wanted in wanted_on(*pairs[1::2])) < 5
+    fill_queues()
+    assert wanted_on(*pairs[1::2]) == [2] * 5
+    with db.reading() as session:
+        assert session.get_one(ReviewQueue, made.id).filled, "it would be looked through every few seconds for ever"
+
+
+def test_closing_while_people_decide_strands_no_pair(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(queues, "CHANGED", 3)
+    pairs = waiting(24)
+    made = queue(overlap=3)
+    crowd = people(4)
+
+    def work(user: int) -> None:
+        for pair in pairs[user % 4 :] + pairs[: user % 4]:
+            with suppress(Conflict):
+                say(user, pair)
+
+    def close() -> None:
+        set_active(made, False)
+        fill_queues()
+
+    with ThreadPoolExecutor(5) as pool:
+        for done in [pool.submit(close), *(pool.submit(work, user) for user in crowd)]:
+            done.result()
+    [last] = people(1)
+    while held := outside(last):
+        for image in held:
+            say(last, next(pair for pair in pairs if pair[0] == image))
+    assert {stage(image) for image, _ in pairs} == {Stage.VERIFIED}
+
+
 def test_a_queue_for_some_people_is_closed_to_others_and_a_silent_holder_loses_the_slot() -> None:
     [pair] = waiting(1)
     one, two = people(2)
@@ -332,21 +483,79 @@ def test_the_instruction_of_a_request_reaches_the_prompt_of_the_next_try(monkeyp
 
 
 @pytest.mark.parametrize("engine_url", ["sqlite"], indirect=True)
-def test_an_image_page_tells_nobody_what_others_said_before_they_have_decided(
-    annotator: SignedIn, researcher: SignedIn
+@pytest.mark.parametrize("address", ["/images/{}", "/api/v1/images/{}"])
+def test_no_history_tells_an_annotator_what_others_said_before_they_have_decided(
+    annotator: SignedIn, researcher: SignedIn, address: str
 ) -> None:
     """Else two independent decisions would be one, looked up."""
     [pair] = waiting(1)
-    made = queue(overlap=2)
+    judge_says(pair, "reject")
+    made = queue(overlap=3)
     [other] = people(1)
     take(made, other)
     say(other, pair, "reject", reasons=("structure",), note="The roof bends.")
-    address = f"/images/{pair[0]}"
-    assert "The roof bends." not in annotator.get(address).text
-    assert "The roof bends." in researcher.get(address).text
+
+    def told(who: SignedIn) -> tuple[bool, ...]:
+        with statements() as seen:
+            text = who.get(address.format(pair[0])).text
+        assert len(seen) <= MOST_STATEMENTS
+        return tuple(word in text for word in ("The roof bends.", "A lamp is missing.", "review.rejected"))
+
+    assert told(annotator) == (False, False, False)
+    assert told(researcher) == (True, True, True)
     take(made, annotator.user_id)
     say(annotator.user_id, pair)
-    assert "The roof bends." in annotator.get(address).text
+    assert told(annotator) == (True, True, True)
+    with db.unit_of_work() as session:  # another try was made meanwhile: a decision on the one before tells nothing of it
+        candidate = factories.make_candidate(session, session.get_one(Image, pair[0]))
+        again = (pair[0], candidate.id or 0)
+    judge_says(again, "accept")
+    assert told(annotator) == (False, False, False)
+
+
+def test_no_list_tells_an_annotator_what_the_judge_said_before_they_have_decided(
+    annotator: SignedIn, researcher: SignedIn
+) -> None:
+    """The verdict of a whole queue could be read from one list, or told from what a filter finds."""
+    pairs = hidden, plain = [*waiting(1, "rain"), *waiting(1, "snow")]
+    for pair in pairs:
+        judge_says(pair, "accept")
+    queue(filter="category=rain", overlap=2)
+    queue(name="Snow", filter="category=snow", hide_answers=False)
+
+    def told(who: SignedIn) -> tuple[dict[int, str | None], list[bool], bool]:
+        items = who.get("/api/v1/images").json()["items"]
+        with statements() as seen:
+            found = who.get("/images?verdict=accept").text
+        assert len(seen) <= MOST_STATEMENTS
+        beside = who.get(f"/images/{plain[0]}?verdict=accept&category=rain").text
+        tiles = [f'id="image-{image}"' in found for image, _ in pairs]
+        return {item["id"]: item["decision"] for item in items}, tiles, f"/images/{hidden[0]}?" in beside
+
+    everything = {hidden[0]: "accept", plain[0]: "accept"}, [True, True], True
+    assert told(annotator) == ({hidden[0]: None, plain[0]: "accept"}, [False, True], False)
+    assert annotator.get("/api/v1/images?verdict=none").json()["items"] == []
+    assert annotator.get("/api/v1/images?verdict=accept&method=local-nlm").json()["total"] == 1
+    assert told(researcher) == everything
+    say(annotator.user_id, hidden)
+    assert told(annotator) == everything
+
+
+def test_a_pair_that_came_back_hides_the_verdict_wherever_it_is_asked_for() -> None:
+    """What was sent back comes first on every review page, also on one without a queue."""
+    [pair] = waiting(1)
+    judge_says(pair, "accept")
+    made = queue(overlap=2)
+    one, lead = people(2)
+    take(made, one)
+    decided = say(one, pair)
+    with db.unit_of_work() as session:
+        review.send_back(session, user_id=lead, review_key=decided.key, note="Look at the roof.")
+    with db.unit_of_work() as session:
+        [held] = review_queue.next_items(session, one, review_queue.Filters(), 1)
+        [item] = review_items.items(session, one, [held.image_id])
+    assert "Look at the roof." in item.returned
+    assert item.verdict is None
 
 
 @pytest.mark.parametrize("engine_url", ["sqlite"], indirect=True)

@@ -7,13 +7,14 @@ from sqlmodel import Session, col, select
 
 from app import db
 from app.errors import Conflict, GgtError, NotAllowed
-from app.models import BulkAction, Event, Image, QueueItem, ReviewQueue, Role, Run, SetAside, Stage, WorkItem
-from app.services import bulk_actions, flow, planning, set_aside
+from app.models import BulkAction, Event, Image, QueueItem, ReviewQueue, Role, Run, RunState, SetAside, Stage, WorkItem
+from app.services import bulk_actions, flow, planning, queues, set_aside
 from app.services.gallery_filter import GalleryFilter
 from app.services.options import PipelineOptions, images_of
 from tests import factories
 from tests.conftest import SignedIn, SignInAs
 from tests.integration.test_pages_queries import MOST_STATEMENTS, statements
+from workers.main import fill_queues
 
 pytestmark = pytest.mark.usefixtures("redis")
 one_engine = pytest.mark.parametrize("engine_url", ["sqlite"], indirect=True)
@@ -138,6 +139,31 @@ def test_many_images_go_in_windows_each_once(database: str, monkeypatch: pytest.
     assert stages(*ids) == [Stage.AWAITING] * 7
 
 
+@one_engine
+@pytest.mark.parametrize("where", ["/runs/1/cancel", "/api/v1/runs/1/cancel"])
+def test_whoever_started_a_long_action_can_cancel_it(
+    sign_in_as: SignInAs, monkeypatch: pytest.MonkeyPatch, where: str
+) -> None:
+    """Else a mistake over the whole collection runs on until an admin is found."""
+    monkeypatch.setattr(set_aside, "WINDOW", 2)
+    one, other, admin = sign_in_as(Role.RESEARCHER), sign_in_as(Role.RESEARCHER), sign_in_as(Role.ADMIN)
+    with db.unit_of_work() as session:
+        make(session, *[Stage.AWAITING] * 5)
+    set_them_aside(one.user_id)
+    button = 'action="/runs/1/cancel"'
+    assert [button in who.get("/runs/1").text for who in (one, other, admin)] == [True, False, True]
+    refused = other.post(where)
+    assert refused.status_code == 403
+    assert "started by somebody else" in refused.text
+    assert one.post(where).status_code in (200, 303)
+    with db.reading() as session:
+        assert session.get_one(Run, 1).state in (RunState.CANCELLING, RunState.CANCELLED)
+        assert bulk_actions.actions(session)[0].touched == 2
+    assert one.post("/runs/1/resume").status_code == 403
+    assert admin.post("/runs/1/resume").status_code == 303
+    assert admin.post(where).status_code in (200, 303)
+
+
 def test_an_action_that_was_stopped_undone_and_resumed_sets_nothing_more_aside(
     database: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -181,6 +207,21 @@ def test_a_queue_hands_out_nothing_that_is_set_aside(database: str) -> None:
     with db.reading() as session:
         assert session.exec(select(QueueItem.open)).one()
         assert not session.exec(select(ReviewQueue.filled)).one(), "a queue made meanwhile would not get it"
+
+
+def test_what_was_set_aside_when_its_queue_closed_comes_back_to_no_more_decisions_than_are_wanted(database: str) -> None:
+    with db.unit_of_work() as session:
+        user = factories.make_user(session, Role.RESEARCHER)
+        image_id = factories.make_candidate(session).image_id
+        closed = queues.create(session, queues.Wanted("all", overlap=2), user)
+        queues.fill(session, closed)
+    action = set_them_aside(user)
+    with db.unit_of_work() as session:
+        queues.set_active(session, closed.id or 0, False, user)
+    undo(user, action)
+    fill_queues()
+    with db.reading() as session:
+        assert session.get_one(Image, image_id).decisions_wanted == 1, "it would wait for an opinion nobody is asked for"
 
 
 @one_engine

@@ -1,8 +1,5 @@
 """Agreement: how far people agree with each other, and a judge with them (Sec. 3.3), each number with its pairs."""
 
-import csv
-import io
-from collections.abc import Iterator
 from dataclasses import dataclass
 
 from fastapi import APIRouter, Request, Response
@@ -13,9 +10,8 @@ from app.domain.agreement import Share, Table
 from app.domain.aspects import ASPECTS, Aspect
 from app.domain.human_judge import Kappa, accuracy, kappa_of, precision, recall
 from app.domain.krippendorff import Alpha
-from app.models import utcnow
 from app.services import agreement_cases, judge_comparison, review_agreement, reviewed_pairs
-from app.services.agreement_cases import Case, Cases, Which
+from app.services.agreement_cases import GOLD, SHOWS, Which
 from app.services.gold import Accuracy
 from app.services.judge_comparison import CELLS, Judged, Rater
 from app.services.review_agreement import Agreement, Figures, Person, Week
@@ -25,19 +21,6 @@ from app.web.deps import Reader, Researcher
 from app.web.templating import render
 
 router = APIRouter(prefix="/agreement")
-
-SHOW_TITLES = {
-    "": "Decided by people",
-    "overlap": "Decided by two or more",
-    "split": "Different answers",
-    "against-others": "Somebody answered differently",
-    "disputed": "Waiting to be settled",
-    "open": "Waiting for more decisions",
-    "accept-accept": "People and the judge accept",
-    "accept-reject": "People accept, the judge rejects",
-    "reject-accept": "People reject, the judge accepts",
-    "reject-reject": "People and the judge reject",
-}
 
 
 @dataclass(frozen=True)
@@ -138,48 +121,9 @@ class AgreementPage:
     hint: str
 
 
-@dataclass(frozen=True)
-class PairsPage:
-    """Pairs behind a number; ``title`` says which, ``more`` leads to the next ones."""
-
-    choices: Choices
-    title: str
-    of: str
-    cases: tuple[Case, ...]
-    categories: dict[str, str]
-    more: str
-    back: str
-
-
 @router.get("")
 def index(request: Request, viewer: Researcher, session: Reader) -> Response:
-    choices = read_choices(session, request)
-    return render(request, viewer, "agreement/index.html", _page(choices, _read(session, choices.wanted)))
-
-
-@router.get("/tables.csv")
-def tables(request: Request, _viewer: Researcher, session: Reader) -> Response:
-    """All tables as one: a row per number, with its interval and how many it rests on."""
-    choices = read_choices(session, request)
-    page = _page(choices, _read(session, choices.wanted))
-    text = io.StringIO()
-    writer = csv.writer(text, lineterminator="\r\n")
-    writer.writerow(("table", "row", "measure", "value", "low_95", "high_95", "n"))
-    writer.writerows(_lines(page))
-    name = f"agreement-{utcnow():%Y-%m-%d}.csv"
-    headers = {"Content-Disposition": f'attachment; filename="{name}"', "Cache-Control": "no-store"}
-    return Response(text.getvalue(), media_type="text/csv; charset=utf-8", headers=headers)
-
-
-@router.get("/pairs")
-def listed(
-    request: Request, viewer: Researcher, session: Reader, show: str = "", person: int | None = None,
-    week: int | None = None, after: int | None = None,
-) -> Response:  # fmt: skip
-    choices = read_choices(session, request)
-    which = agreement_cases.parse(show, person, week)
-    found = agreement_cases.cases(session, choices.wanted, which, after)
-    return render(request, viewer, "agreement/pairs.html", _pairs(choices, which, found))
+    return render(request, viewer, "agreement/index.html", read_page(session, request))
 
 
 def read_choices(session: Session, request: Request) -> Choices:
@@ -200,8 +144,10 @@ def choices_of(wanted: Wanted, judged: tuple[Judged, ...], names: list[tuple[int
     )
 
 
-def _read(session: Session, wanted: Wanted) -> Agreement:
-    return review_agreement.agreement(session, wanted)
+def read_page(session: Session, request: Request) -> AgreementPage:
+    """The page as the URL asks for it."""
+    choices = read_choices(session, request)
+    return _page(choices, review_agreement.agreement(session, choices.wanted))
 
 
 def _page(choices: Choices, found: Agreement) -> AgreementPage:
@@ -227,14 +173,15 @@ def _page(choices: Choices, found: Agreement) -> AgreementPage:
 
 def _row(title: str, figures: Figures, wanted: Wanted, which: Which | None = None, **more: str) -> Row:
     week = which.week if which else None
-    shows = [show for show in SHOW_TITLES if show != "against-others"]
+    shows = ("", *(show for show in SHOWS if show != "against-others"))
     urls = {show: agreement_cases.address(wanted, Which(show, week=week), **more) for show in shows}
     return Row(title, figures, urls)
 
 
 def _person(person: Person, wanted: Wanted) -> PersonRow:
     shows = ("", "against-others", *CELLS)
-    return PersonRow(person, {show: agreement_cases.address(wanted, Which(show, person.user_id)) for show in shows})
+    urls = {show: agreement_cases.address(wanted, Which(show, person.user_id)) for show in shows}
+    return PersonRow(person, {**urls, "gold": agreement_cases.address(wanted, Which(person=person.user_id), GOLD)})
 
 
 def _dots(weeks: tuple[Week, ...]) -> tuple[Dot, ...]:
@@ -266,81 +213,6 @@ def _hint(found: Agreement, wanted: Wanted) -> str:
     return ""
 
 
-def _pairs(choices: Choices, which: Which, found: Cases) -> PairsPage:
-    told = [found.person] if which.person is not None else []
-    told += [f"week of {monday(which.week)}"] if which.week is not None else []
-    told += [CATEGORIES[choices.wanted.category].title] if choices.wanted.category else []
-    return PairsPage(
-        choices,
-        SHOW_TITLES[which.show],
-        ", ".join(told),
-        found.rows,
-        {key: c.title for key, c in CATEGORIES.items()},
-        agreement_cases.address(choices.wanted, which, after=str(found.after)) if found.after else "",
-        choices.wanted.url("/agreement"),
-    )
-
-
-Line = tuple[str, str, str, str, str, str, str]
-
-
-def _lines(page: AgreementPage) -> Iterator[Line]:
-    """Rows of the CSV. Shares and alphas have six digits; an empty cell is "not defined"."""
-    yield _line("all", "All", "judge", page.choices.wanted.judge, None, 0)
-    rows = [("all", page.everything)]
-    rows += [("category", row) for row in page.categories] + [("week", row) for row in page.weeks]
-    for table, row in rows:
-        f = row.figures
-        for name, value in (("pairs", f.pairs), ("decisions", f.decisions), ("overlapping", f.overlapping),
-                            ("different_answers", f.split), ("disputed", f.disputed), ("open", f.open)):  # fmt: skip
-            yield _line(table, row.title, name, value, None, f.pairs)
-        yield _line(table, row.title, "alpha_decision", f.alpha, f.alpha, f.alpha.units if f.alpha else 0)
-        yield from _against_judge(table, row.title, f.table)
-    for title, alpha in page.aspects:
-        measure = "alpha_" + title.lower().replace(" ", "_")
-        yield _line("all", "All", measure, alpha, alpha, alpha.units if alpha else 0)
-    for found in page.people:
-        person = found.person
-        yield _line("person", person.name, "decisions", person.decisions, None, person.decisions)
-        yield _line("person", person.name, "accepted", person.accepted, None, person.decisions)
-        yield _line("person", person.name, "agrees_with_others", person.with_others, person.with_others, person.others)
-        yield from _against_judge("person", person.name, person.table)
-        yield _line("person", person.name, "gold_accuracy", found.gold, found.gold, person.gold.n if person.gold else 0)
-        yield _line("person", person.name, "median_seconds", person.seconds, None, person.decisions)
-
-
-def _against_judge(table: str, row: str, counts: Table) -> Iterator[Line]:
-    for cell, number in zip(CELLS, _counts(counts), strict=True):
-        people, judge = cell.split("-")
-        yield _line(table, row, f"people_{people}_judge_{judge}", number, None, counts.n)
-    for name, share, n in (
-        ("precision_of_accept", precision(counts), counts.accepted[1]),
-        ("recall_of_accept", recall(counts), counts.accepted[0]),
-        ("agreement_with_judge", accuracy(counts), counts.n),
-        ("kappa_with_judge", kappa_of(counts), counts.n),
-    ):
-        yield _line(table, row, name, share, share, n)
-
-
-def _counts(table: Table) -> tuple[int, int, int, int]:
-    return table.both_accept, table.accept_reject, table.reject_accept, table.both_reject
-
-
-def _line(
-    table: str, row: str, measure: str, value: "Share | Kappa | Alpha | float | str | None",
-    ends: "Share | Kappa | Alpha | None", n: int,
-) -> Line:  # fmt: skip
-    told = value.value if isinstance(value, Share | Kappa | Alpha) else value
-    # A name that begins like a formula would be run by a spreadsheet.
-    safe = f"'{row}" if row[:1] in "=+-@\t\r" else row
-    low, high = (ends.low, ends.high) if ends else (None, None)
-    return table, safe, measure, _number(told), _number(low), _number(high), str(n)
-
-
-def _number(value: float | str | None) -> str:
-    return "" if value is None else f"{value:.6f}" if isinstance(value, float) else str(value)
-
-
 def _example(wanted: Wanted, judged: tuple[Judged, ...], *, full: bool) -> AgreementPage:
     alpha = Alpha(0.74, 40, 0.61, 0.85)
     aspects: dict[Aspect, Alpha | None] = {ASPECTS[0]: alpha, ASPECTS[1]: Alpha(0.2, 4), ASPECTS[2]: None}
@@ -360,16 +232,10 @@ def _example(wanted: Wanted, judged: tuple[Judged, ...], *, full: bool) -> Agree
 
 _JUDGES = (Judged("gpt-5.4-pro", False, 60, 3), Judged("local-measure", False, 50, 0), Judged("gpt-5.4-pro", True, 9, 1))
 _FULL = _example(Wanted("gpt-5.4-pro", 1), _JUDGES, full=True)
-_CASES = Cases((Case(12, "ab" * 32, 34, "cd" * 32, "rain", 1, 1, 0, "accept", True, "reject"),
-                Case(13, "ab" * 32, 35, "cd" * 32, "snow", 0, 1, 1, "disputed", False, "")), 35, "Ada <b>")  # fmt: skip
 EXAMPLES = {
     "agreement/index.html": [
         _FULL,
         _example(Wanted("local-measure", category="rain"), _JUDGES[1:], full=True),
         _example(Wanted(), (), full=False),
-    ],
-    "agreement/pairs.html": [
-        _pairs(_FULL.choices, Which("accept-reject", 3, 2960), _CASES),
-        _pairs(_FULL.choices, Which(), Cases((), None)),
     ],
 }
