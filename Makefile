@@ -48,7 +48,7 @@ check: setup
 
 # One after the other: two at once would measure each other. They have data of their own, made by seed.py.
 bench: setup
-	@$(PYTHON) scripts/setup.py --weights
+	@$(PYTHON) scripts/setup.py --weights --browser
 	@test -f .cache/bench/ggt.sqlite3 || GGT_DATA_DIR=.cache/bench $(RUN) -m benchmarks.seed
 	@set -e; for name in $(basename $(notdir $(BENCHMARKS))); do echo "== $$name"; GGT_DATA_DIR=.cache/bench $(RUN) -m benchmarks.$$name; done
 
@@ -57,8 +57,8 @@ soak: setup
 
 # The worker's set first: s3fs decides which fsspec everybody gets.
 lock: setup
-	$(COMPILE) --upgrade --extra iqa --extra mfm --extra s3 --output-file requirements/worker.txt pyproject.toml
-	$(COMPILE) --upgrade --extra iqa --extra mfm --extra dev --constraint requirements/worker.txt --output-file requirements/all.txt pyproject.toml
+	$(COMPILE) --upgrade --extra iqa --extra mfm --extra s3 --extra parquet --output-file requirements/worker.txt pyproject.toml
+	$(COMPILE) --upgrade --extra iqa --extra mfm --extra parquet --extra dev --constraint requirements/worker.txt --output-file requirements/all.txt pyproject.toml
 	$(COMPILE) --upgrade --extra s3 --constraint requirements/worker.txt --output-file requirements/s3.txt pyproject.toml
 	$(COMPILE) --upgrade --constraint requirements/worker.txt --output-file requirements/web.txt pyproject.toml
 
