@@ -6,7 +6,7 @@ import subprocess
 import sys
 from dataclasses import asdict, replace
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated, Any, Literal
 
 import typer
 from rich.markup import escape
@@ -16,18 +16,22 @@ from app import accounts, headless
 from app.catalog.categories import CATEGORIES
 from app.catalog.generators import STRATEGIES
 from app.catalog.judges import JUDGES
+from app.cli_gather import gather
 from app.cli_providers import providers
+from app.cli_screening import sample, screen
 from app.cli_verdict import verdict
 from app.config import settings
 from app.db import reading, unit_of_work
 from app.errors import GgtError
 from app.headless import console
+from app.importers import LAYOUTS
 from app.models import Role, Run
 from app.services import doctor as doctor_service
 from app.services import export as export_service
 from app.services import invitations, planning
-from app.services.ingest import SourceInput
+from app.services.ingest import MIN_STRIDE, SourceInput
 from app.services.options import LOCAL_JUDGE, PipelineOptions, check_options
+from app.services.photograph import Then
 from app.services.weights import fetch_weights, weights_status
 from app.supervisor import Supervisor, beat_command, web_command, worker_command
 
@@ -88,7 +92,7 @@ def _load_demo() -> None:
     )
     for part in json.loads(built.stdout):
         source = SourceInput(part["source"], part["licence"], part["author"], part["url"], part["kind"], part["note"])
-        headless.ingest_folder(Path(part["path"]), part["category"], source, keep_near_duplicates=True)
+        headless.ingest_location(part["path"], part["category"], source, layout="folder", keep_near_duplicates=True)
     with unit_of_work() as session:
         planning.start_pipeline(session, PipelineOptions(), user_id=None)
 
@@ -103,21 +107,42 @@ def _print_link() -> None:
 
 @cli.command()
 def ingest(
-    folder: Path,
+    location: Annotated[
+        str, typer.Argument(help="A folder, archive, manifest, shards, or an address like s3://bucket/prefix.")
+    ],
     category: Category,
     source: SourceName = "",
     licence: Licence = "",
     author: Author = "",
     url: Url = "",
     kind: Kind = "own",
+    terms: Annotated[str, typer.Option(help="Address of the source's terms of use.")] = "",
+    held_out: Annotated[
+        bool, typer.Option("--held-out", help="The source is a test set: what looks like it stays out.")
+    ] = False,
+    layout: Annotated[str, typer.Option(help=f"How the photographs lie: {', '.join(LAYOUTS)}.")] = "auto",
+    then: Annotated[
+        Then, typer.Option(help="Make images at once, screen patches first, or look at photographs first.")
+    ] = "images",
+    stride: Annotated[int | None, typer.Option(min=MIN_STRIDE, help="Pixels between patches; default: a patch.")] = None,
+    max_per_photo: Annotated[int | None, typer.Option(min=1, help="Most patches of a photograph.")] = None,
+    smaller: Annotated[Literal["keep", "drop"], typer.Option(help="What becomes of photographs below a patch.")] = "keep",
     keep_near_duplicates: KeepNear = False,
     as_json: AsJson = False,
 ) -> None:
-    """Ingest a folder of photographs. Running it twice adds nothing."""
+    """Ingest photographs, wherever and however they lie. Running it twice adds nothing."""
     headless.open_database()
-    given = SourceInput(source or folder.resolve().name, licence, author, url, kind)
-    _, report = headless.ingest_folder(folder, category, given, keep_near_duplicates=keep_near_duplicates)
+    given = SourceInput(source or headless.name_of(location), licence, author, url, kind, terms=terms, held_out=held_out)
+    policy = {"stride": stride, "max_per_photo": max_per_photo, "smaller": smaller if smaller != "keep" else None}
+    _, report = headless.ingest_location(
+        location, category, given, layout=layout, then=then, policy=policy, keep_near_duplicates=keep_near_duplicates
+    )
     _tell(report, as_json)
+
+
+cli.command()(gather)
+cli.command()(screen)
+cli.command()(sample)
 
 
 @cli.command()
@@ -153,7 +178,7 @@ def pipeline(
     with headless.something_running() as supervisor:
         headless.open_database()
         given = SourceInput(source or folder.resolve().name, licence, author, url, kind)
-        source_id, report = headless.ingest_folder(folder, category, given, keep_near_duplicates=keep_near_duplicates)
+        source_id, report = headless.ingest_location(str(folder), category, given, keep_near_duplicates=keep_near_duplicates)
         run_id = headless.run_pipeline(replace(options, source_id=source_id), confirmed=round(spend * accounts.MICROS))
         headless.wait_for(run_id, "Pipeline", supervisor)
         _tell(headless.pipeline_report(run_id, report, category, source_id), as_json)

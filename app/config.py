@@ -10,6 +10,7 @@ from urllib.parse import urlsplit
 from pydantic import Field, SecretStr, field_validator
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
+from app.catalog.platforms import PLATFORMS
 from app.catalog.providers import PROVIDERS
 
 
@@ -36,6 +37,7 @@ class Settings(BaseSettings):
     lease_seconds: int = Field(default=60, description="How long a work item stays with a silent worker.")
     session_days: int = Field(default=14, description="How long a sign-in lasts without use.")
     max_upload_mb: int = Field(default=256, description="Largest file accepted, in MB.")
+    max_archive_mb: int = Field(default=4096, description="Largest archive accepted in the browser, in MB.")
     min_side: int = Field(default=64, description="Photographs with a shorter side than this are refused.")
 
     api_threads: int = Field(default=32, description="Calls to providers that this machine's API worker makes at once.")
@@ -49,6 +51,22 @@ class Settings(BaseSettings):
     ark_api_key: SecretStr = Field(default=SecretStr(""), description="Key of Volcano Engine Ark.")
     ark_base_url: str = Field(default="", description="Another address of Ark, ending in /api/v3.")
     provider_timeout: float = Field(default=0, description="Seconds one provider call may take; 0: each provider's own.")
+
+    contact: str = Field(
+        default="", description="Address or page where owners of other sites reach you; sent to each of them."
+    )
+    fetch_delay: float = Field(default=1.0, ge=0, description="Seconds between two requests to one host, at least.")
+    fetch_private_hosts: str = Field(
+        default="", description="Hosts in private networks to fetch from all the same, as host:port, with commas between."
+    )
+    flickr_key: SecretStr = Field(default=SecretStr(""), description="Key of the Flickr API.")
+    flickr_base_url: str = Field(default="", description="Another address of the Flickr API.")
+    unsplash_key: SecretStr = Field(default=SecretStr(""), description="Access key of the Unsplash API.")
+    unsplash_base_url: str = Field(default="", description="Another address of the Unsplash API.")
+    pexels_key: SecretStr = Field(default=SecretStr(""), description="Key of the Pexels API.")
+    pexels_base_url: str = Field(default="", description="Another address of the Pexels API.")
+    pixabay_key: SecretStr = Field(default=SecretStr(""), description="Key of the Pixabay API.")
+    pixabay_base_url: str = Field(default="", description="Another address of the Pixabay API.")
 
     @field_validator("models_dir", mode="before")
     @classmethod
@@ -103,14 +121,31 @@ class Settings(BaseSettings):
         name = PROVIDERS[provider].secret_setting
         return self._secret(name) if name else ""
 
+    def platform_url(self, platform: str) -> str:
+        """Where a platform is reached: the catalogue's address unless another is set."""
+        url: str = getattr(self, f"{platform}_base_url")
+        return (url or PLATFORMS[platform].base_url).rstrip("/")
+
+    def platform_key(self, platform: str) -> str:
+        """A platform's key, empty when none is set."""
+        return self._secret(PLATFORMS[platform].key_setting)
+
+    def platform_stand_in(self, platform: str) -> bool:
+        """Whether a platform's address is on this machine: what it gives are no photographs of that platform."""
+        return _on_this_machine(self.platform_url(platform))
+
+    @property
+    def private_hosts(self) -> frozenset[str]:
+        """Hosts that photographs may be fetched from although they are private, as "host:port"."""
+        return frozenset(host.strip().lower() for host in self.fetch_private_hosts.split(",") if host.strip())
+
     def _secret(self, variable: str) -> str:
         held: SecretStr = getattr(self, variable.removeprefix("GGT_").lower())
         return held.get_secret_value().strip()
 
     def stand_in(self, provider: str) -> bool:
         """Whether a provider's address is on this machine: what answers there is no MFM and no VLM, and is labelled so."""
-        host = urlsplit(self.provider_url(provider)).hostname or ""
-        return host == "localhost" or host == "::1" or host.startswith("127.")
+        return _on_this_machine(self.provider_url(provider))
 
     def secret_key(self) -> bytes:
         """Key that signs CSRF tokens; made once, readable by the owner only."""
@@ -129,6 +164,11 @@ class Settings(BaseSettings):
             finally:
                 temporary.unlink()
             return path.read_bytes()
+
+
+def _on_this_machine(url: str) -> bool:
+    host = urlsplit(url).hostname or ""
+    return host == "localhost" or host == "::1" or host.startswith("127.")
 
 
 @lru_cache

@@ -37,7 +37,23 @@ class GenerationError(GgtError):
     status = 502
 
 
+class NoRoom(GgtError):
+    """The server has no room for what was sent."""
+
+    status = 507
+
+
 class WeightsMissing(GgtError):
     """A model or metric has no weights here; the message says how to get them."""
 
     status = 503
+
+
+class Later(GgtError):
+    """Another machine does not answer now, or asks to be left alone: ask again in ``seconds``. The message is the reason."""
+
+    status = 503
+
+    def __init__(self, seconds: float, why: str) -> None:
+        super().__init__(why)
+        self.seconds = seconds

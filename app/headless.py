@@ -1,12 +1,12 @@
-"""The main job without a browser: ingest a folder, run the pipeline over it, wait, and tell the funnel."""
+"""The main job without a browser: ingest photographs, run the pipeline over it, wait, and tell the funnel."""
 
 import importlib.util
 import os
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
-from pathlib import Path
+from pathlib import Path, PurePosixPath
 from typing import Any
 
 from rich.console import Console
@@ -15,15 +15,16 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, T
 from sqlalchemy.exc import SQLAlchemyError
 from sqlmodel import col, func, select
 
-from app import job_control, messages, migrate
+from app import importers, job_control, messages, migrate
 from app.config import settings
 from app.db import reading, unit_of_work
 from app.errors import GgtError
 from app.models import Image, ItemState, Run, RunState, Source, Stage, WorkItem
 from app.services import flow, ingest, ingest_report, planning
 from app.services.ingest import SourceInput
-from app.services.ingest_folder import files_in, ingest_files
+from app.services.ingest_folder import ingest_entries
 from app.services.options import PipelineOptions
+from app.services.photograph import Then
 from app.services.weights import fetch_weights, weights_status
 from app.supervisor import Supervisor, is_running
 
@@ -50,21 +51,33 @@ def progress(title: str, total: int | None) -> Iterator[Progress]:
         yield bar
 
 
-def ingest_folder(
-    folder: Path, category: str, source: SourceInput, *, keep_near_duplicates: bool
-) -> tuple[int, dict[str, Any]]:
-    """Ingest a folder in this process. Returns the source's id and the report."""
-    if not folder.is_dir():
-        raise GgtError(f"{folder} is not a folder.")
+def name_of(location: str) -> str:
+    """What photographs of a location are called where nothing else is said: its last part, without an archive's suffix."""
+    if "://" in location:
+        whole = PurePosixPath(location.partition("://")[2])
+    else:
+        whole = PurePosixPath(Path(location).resolve())
+    if "{" in whole.name:
+        whole = whole.parent
+    return importers.SUFFIX.sub("", whole.name) or location
+
+
+def ingest_location(
+    location: str, category: str, source: SourceInput, *, layout: str = "auto", then: Then = "images",
+    policy: Mapping[str, Any] | None = None, keep_near_duplicates: bool = False,
+) -> tuple[int, dict[str, Any]]:  # fmt: skip
+    """Ingest what is at a location (:mod:`app.importers`) in this process. Returns the source's id and the report."""
+    found, name = importers.entries(location, layout), name_of(location)
     with unit_of_work() as session:
         run = ingest.start_ingest(
-            session, user_id=None, category=category, source=source, title=f"Ingest {folder.name} ({category})"
-        )
+            session, user_id=None, category=category, source=source, title=f"Ingest {name} ({category})", then=then,
+            policy=policy,
+        )  # fmt: skip
         run_id, source_id = run.id or 0, run.params["source_id"]
     try:
-        with progress(f"Ingest {folder.name}", len(files_in(folder.resolve()))) as bar:
-            outcomes = ingest_files(run_id, folder, threads=os.cpu_count() or 1, keep_near_duplicates=keep_near_duplicates)
-            for _ in outcomes:
+        with progress(f"Ingest {name}", importers.count(location, layout)) as bar:
+            threads = os.cpu_count() or 1
+            for _ in ingest_entries(run_id, found, threads=threads, keep_near_duplicates=keep_near_duplicates):
                 bar.advance(bar.task_ids[0])
     finally:
         with unit_of_work() as session:

@@ -48,7 +48,7 @@ def retry_failed(session: Session, run_id: int) -> int:
     )
     _forget_calls(session, ids, [CallState.FAILED])
     # A reply that could not be read, or a refusal to look at the picture, may come out otherwise; an image is kept.
-    _forget_calls(session, ids, [CallState.ANSWERED, CallState.REFUSED], purposes=("judge", "prompt"))
+    _forget_calls(session, ids, [CallState.ANSWERED, CallState.REFUSED], purposes=("judge", "prompt", "screen"))
     return _reopen(session, run_id, ids, ItemState.FAILED)
 
 
@@ -73,7 +73,10 @@ def _of(run_id: int, state: ItemState) -> Any:
 
 
 def _forget_calls(
-    session: Session, item_ids: Any, states: Sequence[CallState], purposes: Sequence[str] = ("generate", "judge", "prompt")
+    session: Session,
+    item_ids: Any,
+    states: Sequence[CallState],
+    purposes: Sequence[str] = ("generate", "judge", "prompt", "screen"),
 ) -> None:
     """Earlier calls for these items no longer stand in the way of another, nor count as tries."""
     keys = select(col(WorkItem.key)).where(col(WorkItem.id).in_(item_ids))

@@ -37,6 +37,12 @@ JOBS: dict[str, Job] = {
     "batch": Job("workers.tasks.batch:SubmitTask", batch=40),
     "collect": Job("workers.tasks.collect:CollectTask"),
     "check": Job("workers.tasks.check:CheckTask", max_attempts=1),
+    "plan_screen": Job("workers.tasks.screen:PlanScreenTask"),
+    "screen": Job("workers.tasks.screen:ScreenTask"),
+    "ask_screen": Job("workers.tasks.ask_screen:AskScreenTask"),
+    "plan_retain": Job("workers.tasks.retain:PlanRetainTask"),
+    "retain": Job("workers.tasks.retain:RetainTask"),
+    "gather": Job("workers.tasks.gather:GatherTask"),
 }
 
 

@@ -7,6 +7,7 @@ from app.config import settings
 from app.processes import die_with_parent
 from app.security import SecurityHeaders
 from app.web import errors
+from app.web.deps import SEAT
 from app.web.routes import ROUTERS
 from app.web.static import StaticAssets
 
@@ -21,6 +22,7 @@ def create_app() -> FastAPI:
     db.engine()  # made here once: two first requests at once would make two
     app = FastAPI(
         title="GGT Studio", version="1", docs_url=None, redoc_url=None, openapi_url=None, max_body_size=MAX_BODY,
+        dependencies=[SEAT],
         description="Turns a folder of degraded photographs into a verified LQ-HQ paired dataset.",
     )  # fmt: skip
     app.mount("/static", StaticAssets(), name="static")

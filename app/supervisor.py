@@ -19,6 +19,7 @@ from types import FrameType, TracebackType
 from redis.exceptions import RedisError
 
 from app import job_control, messages, migrate
+from app.catalog.platforms import PLATFORMS
 from app.catalog.providers import PROVIDERS
 from app.config import settings
 from app.db import unit_of_work
@@ -167,7 +168,7 @@ class Supervisor:
             Child("worker", worker_command("cpu,gpu"), one_thread),
             Child("beat", beat_command(), stop_seconds=3),
         ]
-        if any(settings().provider_key(key) for key in PROVIDERS):
+        if any(settings().provider_key(key) for key in PROVIDERS) or any(map(settings().platform_key, PLATFORMS)):
             # Calls under way get their time to end: what they cost is spent either way.
             for number in range(1, api_processes() + 1):
                 name = f"worker-api-{number}"

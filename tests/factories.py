@@ -4,13 +4,29 @@ Pictures are drawn from a counter: every image and candidate has pixels of its o
 """
 
 from itertools import count
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 from sqlmodel import Session, col, select
 
 from app.imaging import encode_png, pixel_hash, sha256, thumbnail_webp
-from app.models import Candidate, CandidateSummary, Image, Json, Method, Role, Source, SourceFile, Stage, User
+from app.models import (
+    Candidate,
+    CandidateSummary,
+    Image,
+    Json,
+    Look,
+    Method,
+    Patch,
+    PatchState,
+    Role,
+    Run,
+    Source,
+    SourceFile,
+    Stage,
+    User,
+)
 from app.storage import storage
 
 _numbers = count(1)
@@ -72,6 +88,58 @@ def make_image(
     session.add(image)
     session.flush()
     return image
+
+
+def make_photograph(
+    session: Session,
+    look: str = Look.WAITING,
+    category: str = "rain",
+    source: Source | None = None,
+    side: int = SIDE,
+    patches: int = 1,
+    **known: Any,
+) -> SourceFile:
+    """A photograph with its original and thumbnail in the storage, laid out in patches one above the other.
+
+    They are held where it waits for a look, and wait for screening otherwise. ``known`` are more of its columns.
+    """
+    source = source or make_source(session)
+    number = next(_numbers)
+    data = encode_png(picture(number, side))
+    file = SourceFile(
+        source_id=_id(source.id), name=f"{category}/photo-{number}.png", file_sha256=storage().put(data), size=len(data),
+        format="PNG", width=side, height=side, look=look, thumbnail_sha256=storage().put(thumbnail_webp(data, 32)), **known,
+    )  # fmt: skip
+    session.add(file)
+    session.flush()
+    height = side // patches
+    for place in range(patches):
+        session.add(
+            Patch(
+                source_file_id=_id(file.id), source_id=_id(source.id), category=category, box_x=0, box_y=place * height,
+                box_width=side, box_height=height, undersized=True,
+                state=PatchState.HELD if look == Look.WAITING else PatchState.WAITING,
+            )
+        )  # fmt: skip
+    session.flush()
+    return file
+
+
+def make_patch(session: Session, state: str = PatchState.GRADING, **known: Any) -> Patch:
+    """A patch that a run brought into a state, of a photograph of its own unless ``file`` is given. ``known`` as above."""
+    given = {name: known.pop(name) for name in ("category", "source") if name in known}
+    file = known.pop("file", None) or make_photograph(session, look="", **given)
+    patch = session.exec(select(Patch).where(col(Patch.source_file_id) == file.id)).first()
+    assert patch is not None
+    run = Run(kind="screen", title="Screen", params={"rules": {patch.category: []}}, state="finished")
+    session.add(run)
+    session.flush()
+    patch.state, patch.measures = state, {"run": run.id}
+    for name, value in known.items():
+        setattr(patch, name, value)
+    session.add(patch)
+    session.flush()
+    return patch
 
 
 def make_method(session: Session, name: str = "local-nlm") -> Method:

@@ -47,7 +47,7 @@ def _warm_up(sender: Any, **_: object) -> None:
 
 
 FILL_SECONDS = 2.0
-"""How long one sweep may put images into queues."""
+"""How long one sweep may have images follow their queues."""
 M_ARENA_MAX = -8
 """See mallopt(3)."""
 
@@ -82,7 +82,7 @@ def sweep() -> None:
 
 
 def fill_queues() -> None:
-    """Go on filling new review queues, window by window."""
+    """Go on with review queues that were made, closed or opened, window by window."""
     until = time.monotonic() + FILL_SECONDS
     while time.monotonic() < until:
         with unit_of_work() as session:

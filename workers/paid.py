@@ -37,6 +37,8 @@ LIMITS_SECONDS = 3.0
 """How long limits and pauses set by an admin may go unnoticed."""
 SHORT_WAIT, TURNS, BUDGET_PAUSE = 1.0, 3, 15.0
 RANDOM = random.Random()  # noqa: S311
+READ_BY_ASKER = ("judge", "screen")
+"""Purposes whose answer may turn out unreadable: whoever asks looks at those there are, and then asks for another."""
 ARRIVED = 3
 """Priority of items whose answer is there: what was paid for is taken in before anything new is made."""
 
@@ -136,7 +138,7 @@ limits = _Cached()
 def ask(request: Ask, perform: Perform) -> Answered | Refused | Outcome:
     """Make a request, or use what is known of it already. Everything but an answer or a refusal is for the runtime."""
     known, resumed = request.standing, None
-    if known.answers and request.purpose != "judge":
+    if known.answers and request.purpose not in READ_BY_ASKER:
         call = known.answers[-1]
         return Answered(call.id or 0, call.answer_sha256, call.answer_text)
     if known.refusal:

@@ -20,8 +20,8 @@ def encode_png(pixels: NDArray[np.uint8]) -> bytes:
     return bytes(data)
 
 
-def thumbnail_webp(source: NDArray[np.uint8] | bytes, max_side: int) -> bytes:
-    """A WebP (quality 80) no larger than ``max_side`` on its longer side, never enlarged. For looking at only.
+def thumbnail_webp(source: NDArray[np.uint8] | bytes, max_side: int, quality: int = 80) -> bytes:
+    """A WebP no larger than ``max_side`` on its longer side, never enlarged. For looking at only.
 
     ``bytes`` must be a PNG of our own (``encode_png``): a person's file goes through ``decode`` first.
     """
@@ -30,7 +30,7 @@ def thumbnail_webp(source: NDArray[np.uint8] | bytes, max_side: int) -> bytes:
     else:
         image = as_vips(source)
     small = image.thumbnail_image(max_side, height=max_side, size="down")
-    return bytes(small.webpsave_buffer(Q=80, effort=2, keep="none"))
+    return bytes(small.webpsave_buffer(Q=quality, effort=2, keep="none"))
 
 
 def cut(pixels: NDArray[np.uint8], plan: Plan) -> Iterator[tuple[Box, NDArray[np.uint8]]]:

@@ -49,6 +49,7 @@ class SourceFile(SQLModel, table=True):
 
     __tablename__ = "source_file"
     __table_args__ = (
+        Index(None, "source_id", "licence", "author"),
         Index("ix_source_file_url", "url", sqlite_where=text("url != ''"), postgresql_where=text("url != ''")),
         Index("ix_source_file_look", "look", "id", sqlite_where=_LOOKED_AT, postgresql_where=_LOOKED_AT),
     )
@@ -111,7 +112,7 @@ class Image(SQLModel, table=True):
     __table_args__ = (
         UniqueConstraint("source_file_id", "category", "box_x", "box_y", "box_width", "box_height"),
         Index(None, "category", "stage"),
-        Index(None, "source_id", "category"),
+        Index(None, "source_id", "category", "stage"),
         Index(None, "stage", "id"),
     )
 

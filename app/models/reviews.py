@@ -12,7 +12,8 @@ class ReviewQueue(SQLModel, table=True):
     """Pairs to decide on: a filter (the gallery's query string), an order, how many independent decisions each gets, who.
 
     ``people`` are user ids; none means everybody. ``gold_every``: one item in so many is one whose answer is known, 0 none.
-    ``filled``: it has everything that matched when it was made; what comes to wait later joins it then.
+    ``filled``: its images have followed what became of it last: it was made, closed, or opened again. What comes to wait
+    later joins it then.
     ``hide_answers``: what the judge and others said is shown only after one's own decision.
     """
 

@@ -45,7 +45,7 @@ class ApiCall(SQLModel, table=True):
     id: int | None = Field(default=None, primary_key=True)
     provider: str = Field(max_length=20)
     model: str = Field(max_length=80)
-    purpose: str = Field(max_length=20, description="generate, judge, prompt or check")
+    purpose: str = Field(max_length=20, description="generate, judge, prompt, screen or check")
     request_key: str = Field(max_length=200)
     item_id: int | None = Field(default=None, foreign_key="work_item.id", index=True)
     run_id: int | None = Field(default=None, foreign_key="run.id", index=True)

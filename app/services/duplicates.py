@@ -7,13 +7,22 @@ from app.models import PhashBand, Run, Source, SourceFile
 from app.services.photograph import FileOutcome, Prepared
 
 
-def exact_duplicate(session: Session, run: Run, prepared: Prepared) -> FileOutcome | None:
-    row = session.exec(select(SourceFile).where(col(SourceFile.file_sha256) == prepared.file_sha256)).first()
+def exact_duplicate(session: Session, source_id: int, name: str, file_sha256: str) -> FileOutcome | None:
+    """What a file repeats byte for byte, if anything: itself, where this source has it under this name."""
+    row = session.exec(select(SourceFile).where(col(SourceFile.file_sha256) == file_sha256)).first()
     if row is None:
         return None
-    if row.source_id == run.params["source_id"] and row.name == prepared.name:
-        return FileOutcome(prepared.name, "known", of=row.name)
-    return FileOutcome(prepared.name, "duplicate", of=row.name, reason="the same bytes")
+    if row.source_id == source_id and row.name == name:
+        return FileOutcome(name, "known", of=name)
+    return FileOutcome(name, "duplicate", of=row.name, reason="the same bytes")
+
+
+def here_from(session: Session, source_id: int, name: str, url: str) -> bool:
+    """Whether this source has a photograph of that name and address already."""
+    here = select(SourceFile.id).where(
+        col(SourceFile.url) == url, col(SourceFile.name) == name, col(SourceFile.source_id) == source_id
+    )
+    return bool(url) and session.exec(here).first() is not None
 
 
 def near_duplicate(session: Session, run: Run, prepared: Prepared, *, across_only: bool = False) -> FileOutcome | None:

@@ -138,7 +138,8 @@ def cumulative(stages: Mapping[str, int]) -> Counts:
 def needs_person(session: Session, waiting: int, failed_images: int) -> NeedsPerson:
     """Runs with failed or unknown items, newest first, beside the two numbers the funnel already knows.
 
-    A file that an ingest refused is in its report, and a provider's failed check on its page: there is nothing to retry.
+    A photograph that was refused is in its run's report, and a provider's failed check on its page: there is nothing to
+    retry.
     """
     unknown = (
         select(col(WorkItem.run_id), func.count().label("n"))
@@ -149,7 +150,7 @@ def needs_person(session: Session, waiting: int, failed_images: int) -> NeedsPer
     rows = session.execute(
         select(col(Run.id), col(Run.title), col(Run.failed), func.coalesce(unknown.c.n, 0))
         .outerjoin(unknown, unknown.c.run_id == col(Run.id))
-        .where(col(Run.kind).not_in(["ingest", "check"]), or_(col(Run.failed) > 0, unknown.c.n > 0))
+        .where(col(Run.kind).not_in(["ingest", "gather", "check"]), or_(col(Run.failed) > 0, unknown.c.n > 0))
         .order_by(col(Run.id).desc())
         .limit(5)
     ).all()

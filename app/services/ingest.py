@@ -13,7 +13,9 @@ from sqlmodel import Session, col, select, update
 
 from app import jobs
 from app.catalog.categories import CATEGORIES, SOURCE_KINDS
+from app.catalog.licences import LICENCES
 from app.db import insert_ignore
+from app.domain.licence_names import licence_key
 from app.domain.near_duplicates import bands
 from app.errors import Conflict, GgtError
 from app.models import (
@@ -31,6 +33,9 @@ from app.models import (
 )
 from app.services.duplicates import exact_duplicate, near_duplicate
 from app.services.photograph import FileOutcome, Prepared, Then, how
+
+MIN_STRIDE = 128
+"""Least distance between two patches in pixels: nearer ones show the same, and a photograph would give thousands of them."""
 
 
 @dataclass(frozen=True)
@@ -57,7 +62,7 @@ def start_ingest(
     they ingest.
 
     Raises GgtError for an unknown category, a policy that cannot be or a missing name, Conflict when the source exists with
-    another licence.
+    another licence, or as one that is not held out.
     """
     if category not in CATEGORIES:
         raise GgtError(f"There is no category {category!r}; choose from {', '.join(CATEGORIES)}.")
@@ -65,24 +70,32 @@ def start_ingest(
         raise GgtError(f"There is no kind of source {source.kind!r}; choose from {', '.join(SOURCE_KINDS)}.")
     try:
         changed = {name: value for name, value in (policy or {}).items() if value is not None}
+        if changed.get("stride", MIN_STRIDE) < MIN_STRIDE:
+            raise ValueError(f"patches must be at least {MIN_STRIDE} pixels apart")
         replace(CATEGORIES[category].policy, **changed).plan(4096, 4096)
     except (TypeError, ValueError) as error:
         raise GgtError(f"Patches cannot be cut like this: {error}.") from error
     if not source.name.strip():
         raise GgtError("The source needs a name: where do these photographs come from?")
+    licence = licence_key(source.licence, LICENCES)
     row = session.exec(select(Source).where(col(Source.name) == source.name.strip())).first()
     if row is None:
         new = {
-            "name": source.name.strip(), "kind": source.kind, "licence": source.licence, "author": source.author,
+            "name": source.name.strip(), "kind": source.kind, "licence": licence, "author": source.author,
             "url": source.url, "note": source.note, "terms": source.terms, "held_out": source.held_out,
             "created_at": utcnow(),
         }  # fmt: skip
         insert_ignore(session, Source, [new])  # somebody else may be opening the same source right now
         row = session.exec(select(Source).where(col(Source.name) == source.name.strip())).one()
-    if source.licence and row.licence and source.licence != row.licence:
+    if licence and row.licence and licence != licence_key(row.licence, LICENCES):
         raise Conflict(
-            f"Source {row.name!r} is on record with licence {row.licence!r}, not {source.licence!r}. "
+            f"Source {row.name!r} is on record with licence {row.licence!r}, not {licence!r}. "
             "Use another source name for photographs under another licence."
+        )
+    if source.held_out and not row.held_out:
+        raise Conflict(
+            f"Source {row.name!r} is on record as one that is trained on. "
+            "Use another source name for photographs of a test set."
         )
     told = {"category": category, "source_id": row.id, "then": then, "policy": changed, **(params or {})}
     return jobs.start_run(session, kind, title, told, user_id)
@@ -95,21 +108,30 @@ def save(session: Session, run_id: int, prepared: Prepared, *, keep_near_duplica
     held-out source, of any other), so that no test photograph is trained on. Returns the outcome, also kept on the run.
     """
     run = session.get_one(Run, run_id)
-    outcome = exact_duplicate(session, run, prepared)
+    outcome = _exact(session, run, prepared)
     if outcome is None and (near := near_duplicate(session, run, prepared, across_only=keep_near_duplicates)):
         # Another ingest may have added these very bytes between the two looks: then it is no mere resemblance.
-        outcome = exact_duplicate(session, run, prepared) or near
+        outcome = _exact(session, run, prepared) or near
     if outcome is None:
         outcome = _add(session, run, prepared)
-    _record(session, run_id, outcome)
+    record(session, run_id, outcome)
     return outcome
 
 
 def reject(session: Session, run_id: int, name: str, reason: str) -> FileOutcome:
     """Record a file that cannot be used, with the reason."""
     outcome = FileOutcome(name, "rejected", reason=reason)
-    _record(session, run_id, outcome)
+    record(session, run_id, outcome)
     return outcome
+
+
+def _exact(session: Session, run: Run, prepared: Prepared) -> FileOutcome | None:
+    return exact_duplicate(session, run.params["source_id"], prepared.name, prepared.file_sha256)
+
+
+def outcome_key(name: str) -> str:
+    """The key of the item that keeps the outcome of a file of that name."""
+    return hashlib.sha256(name.encode()).hexdigest()
 
 
 def _add(session: Session, run: Run, prepared: Prepared) -> FileOutcome:
@@ -124,7 +146,7 @@ def _add(session: Session, run: Run, prepared: Prepared) -> FileOutcome:
     }  # fmt: skip
     added = insert_ignore(session, SourceFile, [row])
     if not added:  # somebody else added the same bytes between our look and our insert
-        return exact_duplicate(session, run, prepared) or FileOutcome(prepared.name, "duplicate", reason="the same bytes")
+        return _exact(session, run, prepared) or FileOutcome(prepared.name, "duplicate", reason="the same bytes")
     file_id = added[0]
     if prepared.phash is not None:
         session.add_all(
@@ -151,11 +173,11 @@ def _add(session: Session, run: Run, prepared: Prepared) -> FileOutcome:
     return FileOutcome(prepared.name, "added", images=len(prepared.patches))
 
 
-def _record(session: Session, run_id: int, outcome: FileOutcome) -> None:
+def record(session: Session, run_id: int, outcome: FileOutcome) -> None:
     """Keep a file's outcome as a closed item of the run, once per file name."""
     rejected = outcome.status == "rejected"
     item = {
-        "run_id": run_id, "kind": "ingest", "key": hashlib.sha256(outcome.name.encode()).hexdigest(), "queue": "web",
+        "run_id": run_id, "kind": "ingest", "key": outcome_key(outcome.name), "queue": "web",
         "shape": "", "priority": 100, "paid": False, "attempts": 1, "token": 1, "owner": "",
         "state": ItemState.FAILED if rejected else ItemState.DONE, "error": outcome.reason if rejected else "",
         "payload": {"file": outcome.name, "status": outcome.status, "images": outcome.images, "of": outcome.of,

@@ -8,6 +8,9 @@ from sqlmodel import Session, col, select
 from app.models import Run, RunState, WorkItem, utcnow
 
 REPORT_ROWS = 1000
+ABANDONED_MINUTES = 30
+ARRIVING = "arriving_at"
+"""The parameter of a run that says when a piece of a large upload last came."""
 
 
 def report(session: Session, run_id: int) -> dict[str, Any]:
@@ -37,16 +40,22 @@ def finish_ingest(session: Session, run_id: int) -> dict[str, Any]:
     full = report(session, run_id)
     run = session.get_one(Run, run_id)
     capped = {k: v[:REPORT_ROWS] if isinstance(v, list) else v for k, v in full.items()}
-    run.params = {**run.params, "report": capped}
+    run.params = {**{k: v for k, v in run.params.items() if k != ARRIVING}, "report": capped}
     if run.state == RunState.RUNNING:
         run.state, run.finished_at = RunState.FINISHED, utcnow()
     session.add(run)
     return full
 
 
+def arriving(session: Session, run_id: int) -> None:
+    """Note that an upload is on its way: a large one takes longer than a run without news is kept open."""
+    run = session.get_one(Run, run_id)
+    run.params = {**run.params, ARRIVING: utcnow().isoformat()}
+
+
 def close_abandoned(session: Session) -> None:
     """Close ingest runs whose browser went away: nothing new for half an hour."""
-    horizon = utcnow() - timedelta(minutes=30)
+    horizon = utcnow() - timedelta(minutes=ABANDONED_MINUTES)
     fresh = select(WorkItem.run_id).where(col(WorkItem.kind) == "ingest", col(WorkItem.finished_at) > horizon)
     abandoned = select(Run.id).where(
         col(Run.kind) == "ingest",
@@ -55,4 +64,5 @@ def close_abandoned(session: Session) -> None:
         col(Run.id).not_in(fresh),
     )
     for run_id in session.exec(abandoned).all():
-        finish_ingest(session, run_id or 0)
+        if session.get_one(Run, run_id).params.get(ARRIVING, "") < horizon.isoformat():
+            finish_ingest(session, run_id or 0)

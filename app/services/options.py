@@ -91,7 +91,7 @@ def check_options(options: PipelineOptions) -> None:
         check_setting(setting)
     judge = JUDGES.get(options.judge)
     if judge and judge.vlm:
-        _check_key(VLMS[judge.vlm].provider, judge.title)
+        check_key(VLMS[judge.vlm].provider, judge.title)
 
 
 def check_setting(setting: Setting) -> None:
@@ -104,12 +104,13 @@ def check_setting(setting: Setting) -> None:
     if not spec.prompted and setting.strategy != "none":
         raise GgtError(f"{spec.title} takes no prompt, so it has no strategy.")
     if spec.provider:
-        _check_key(spec.provider, spec.title)
+        check_key(spec.provider, spec.title)
     if setting.vlm:
-        _check_key(VLMS[setting.vlm].provider, VLMS[setting.vlm].title)
+        check_key(VLMS[setting.vlm].provider, VLMS[setting.vlm].title)
 
 
-def _check_key(provider: str, what: str) -> None:
+def check_key(provider: str, what: str) -> None:
+    """Raise GgtError when the provider that ``what`` asks has no key here."""
     if not settings().provider_key(provider):
         name = PROVIDERS[provider].key_setting
         raise GgtError(f"{what} needs a key of {PROVIDERS[provider].title}: set {name} and start GGT Studio again.")

@@ -3,7 +3,7 @@
 CPU work without a database, safe in threads. What it makes is named in the database by ``ingest.py``.
 """
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import Any, Literal
@@ -45,6 +45,31 @@ class Provenance:
 
 
 NOTHING_KNOWN = Provenance()
+
+
+@dataclass(frozen=True)
+class Entry:
+    """A photograph that an importer found. ``read`` gives its bytes, in any thread; it raises BadImage with the reason.
+
+    ``name`` is what it is known by within its source: ingesting the same source again finds it by that and its bytes.
+    ``held``: how many bytes of it are in memory already, where files can only be read in their order. ``remote``: reading
+    it asks another machine, so one that is here under this name and address is not read again.
+    """
+
+    name: str
+    read: Callable[[], bytes]
+    provenance: Provenance = NOTHING_KNOWN
+    held: int = 0
+    remote: bool = False
+
+    @classmethod
+    def refused(cls, name: str, reason: str) -> "Entry":
+        """Something found that is no photograph we can use: it is listed with the reason."""
+
+        def read() -> bytes:
+            raise BadImage(reason)
+
+        return cls(name, read)
 
 
 @dataclass(frozen=True)
@@ -115,7 +140,7 @@ def prepare(data: bytes, name: str, how: How, provenance: Provenance = NOTHING_K
     if not plan.boxes:
         raise BadImage(f"smaller than a patch: {width}x{height}, and such photographs are dropped")
     if how.then == "images":
-        patches = [_stored(box, pixels) for box, pixels in imaging.cut(decoded.pixels, plan)]
+        patches = [stored(box, pixels) for box, pixels in imaging.cut(decoded.pixels, plan)]
         whole = ""
     else:
         patches = [Cut(box) for box in plan.boxes]
@@ -138,7 +163,8 @@ def prepare(data: bytes, name: str, how: How, provenance: Provenance = NOTHING_K
     )
 
 
-def _stored(box: Box, pixels: NDArray[np.uint8]) -> Cut:
+def stored(box: Box, pixels: NDArray[np.uint8]) -> Cut:
+    """Store a patch (H, W, 3): its lossless master and its thumbnail. Storing it again changes nothing."""
     master = storage().put(imaging.encode_png(pixels))
     thumbnail = storage().put(imaging.thumbnail_webp(pixels, THUMBNAIL_SIDE))
     return Cut(box, master, imaging.pixel_hash(pixels), thumbnail)

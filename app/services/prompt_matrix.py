@@ -8,6 +8,7 @@ from sqlalchemy import select
 from sqlmodel import Session, col
 
 from app.catalog.categories import CATEGORIES
+from app.catalog.prompt_texts import PROMPTS
 from app.models import PromptVersion, User
 from app.services import prompts
 
@@ -41,9 +42,9 @@ def matrix(session: Session) -> Mapping[str, tuple[Cell, ...]]:
 
     def cell(kind: str, category: str) -> Cell:
         now = used[kind, category]
-        source, at, name = made.get((kind, category, now.version), ("the paper", None, None))
+        source, at, name = made.get((kind, category, now.version), (PROMPTS[kind, category].source, None, None))
         stored = sum(key[:2] == (kind, category) for key in made)
-        by = name or ("the paper" if source else "system")
+        by = name or prompts.made_by(source)
         return Cell(kind, category, now.version, by, at, opening(now.system or now.user), max(1, stored))
 
     return {kind: tuple(cell(kind, category) for category in CATEGORIES) for kind in prompts.KINDS}

@@ -19,6 +19,7 @@ KINDS = {
     "fix-nc": "Fixed, no change",
     "meta": "Meta-prompt for VLMs",
     "evaluator": "Evaluator (judge)",
+    "screening": "Screening of patches",
 }
 LONGEST = 20_000
 """Characters a person may store as a prompt."""
@@ -96,15 +97,20 @@ def versions(session: Session, kind: str, category: str) -> list[Version]:
         .order_by(col(PromptVersion.version).desc())
     ).all()
     if not rows:
-        return [Version(text.version, text.system, text.user, text.source, "", "the paper", None, used=True)]
+        return [Version(text.version, text.system, text.user, text.source, "", made_by(text.source), None, used=True)]
     newest = max(row.chosen_at for row, _ in rows)
     return [
         Version(
-            row.version, row.system, row.user, row.source, row.note, name or ("the paper" if row.source else "system"),
+            row.version, row.system, row.user, row.source, row.note, name or made_by(row.source),
             row.created_at, used=row.chosen_at == newest,
         )
         for row, name in rows
     ]  # fmt: skip
+
+
+def made_by(source: str) -> str:
+    """Who made a version that no person made, by its ``source``."""
+    return "the paper" if source else "system"
 
 
 def edit(session: Session, user_id: int | None, kind: str, category: str, *, system: str, user: str, note: str = "") -> int:

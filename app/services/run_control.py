@@ -9,15 +9,20 @@ from typing import Any
 from sqlmodel import Session, col, select
 
 from app import job_control
-from app.errors import Conflict, NotFound
+from app.errors import Conflict, NotAllowed, NotFound
 from app.models import ItemState, Run, RunState, WorkItem
-from app.services import events, flow
+from app.services import events, flow, screening_results
 from app.services.photograph import How, how
 
 
-def cancel(session: Session, user_id: int | None, run_id: int) -> None:
-    """Stop a run: what is being worked on finishes, the rest can be resumed. Raises NotFound, or Conflict when over."""
+def cancel(session: Session, user_id: int | None, run_id: int, *, any_of: bool) -> None:
+    """Stop a run: what is being worked on finishes, the rest can be resumed.
+
+    ``any_of``: one that somebody else started may be stopped as well. Raises NotFound, NotAllowed, or Conflict when over.
+    """
     run = _run(session, run_id)
+    if not any_of and (user_id is None or run.created_by != user_id):
+        raise NotAllowed(f"Run {run_id} was started by somebody else. They, or an admin, can cancel it.")
     if run.state != RunState.RUNNING:
         raise Conflict(f"Run {run_id} is {run.state} already.")
     job_control.cancel_run(session, run_id)
@@ -77,13 +82,15 @@ def give_up_unknown(session: Session, user_id: int | None, run_id: int) -> int:
 
 
 def _tell_image(session: Session, kind: str, payload: Mapping[str, Any], why: str) -> None:
-    """An image whose chosen chain ends here says so, as it does when a worker gives an item up."""
+    """An image whose chosen chain ends here, or a patch, says so, as it does when a worker gives an item up."""
     if kind == "judge":
         if payload.get("decides", True):
             flow.step_failed(session, payload["candidate_id"], why)
     elif kind == "prompt":
         if any(then["chosen"] for then in payload["then"]):
             flow.generation_failed(session, {"image_id": payload["image_id"], "chosen": True, "parent_id": None}, why)
+    elif kind == "ask_screen":
+        screening_results.not_answered(session, payload["patch_id"], f"Not screened: {why}")
     elif "recipe" in payload:
         flow.generation_failed(session, payload, why)
 

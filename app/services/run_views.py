@@ -18,11 +18,16 @@ PAGE_SIZE = 40
 LOG_SIZE = 40
 FAILED_SIZE = 100
 OPEN = (RunState.RUNNING, RunState.CANCELLING)
+OUTCOME = "ingest"
+"""Kind of the closed items that keep what became of one photograph."""
 
 
 @dataclass(frozen=True)
 class RunProgress:
-    """A run and how fast it goes. ``rate`` is items per second over the last minute; 0 when nothing finished in it."""
+    """A run and how fast it goes. ``rate`` is items per second over the last minute; 0 when nothing finished in it.
+
+    ``by`` started it, whose id is ``user_id``.
+    """
 
     id: int
     kind: str
@@ -38,6 +43,7 @@ class RunProgress:
     rate: float
     unknown: int = 0
     spent_micros: int = 0
+    user_id: int | None = None
 
     @property
     def closed(self) -> int:
@@ -59,9 +65,9 @@ class RunProgress:
         return self.state in OPEN
 
     @property
-    def retryable(self) -> bool:
-        """Whether failed items can be given fresh attempts: a file that an ingest refused cannot."""
-        return self.failed > 0 and self.kind != "ingest" and self.state != RunState.CANCELLING
+    def failed_word(self) -> str:
+        """What its failed items are: files refused, work that failed, or both where a run fetches what it takes in."""
+        return {"ingest": "rejected", "gather": "rejected or failed"}.get(self.kind, "failed")
 
     @property
     def resumable(self) -> bool:
@@ -169,12 +175,31 @@ class RunDetail:
     waits: tuple[Wait, ...] = ()
 
     @property
+    def retries(self) -> int:
+        """Failed items that can be given fresh attempts. A photograph that was refused cannot."""
+        return sum(kind.failed for kind in self.kinds if kind.kind != OUTCOME)
+
+    @property
+    def retryable(self) -> bool:
+        return self.retries > 0 and self.progress.state != RunState.CANCELLING
+
+    @property
+    def taken(self) -> tuple[int, int] | None:
+        """Photographs taken, and how many at most; None for a run that does not collect."""
+        return (self.params["taken"], self.params["most"]) if self.progress.kind == "gather" else None
+
+    @property
+    def unreported(self) -> tuple[ItemRow, ...]:
+        """``failed`` without what the report has."""
+        return self.failed if self.report is None else tuple(item for item in self.failed if item.kind != OUTCOME)
+
+    @property
     def unknown_items(self) -> tuple[ItemRow, ...]:
-        return tuple(item for item in self.failed if item.state == ItemState.UNKNOWN)
+        return tuple(item for item in self.unreported if item.state == ItemState.UNKNOWN)
 
     @property
     def failed_items(self) -> tuple[ItemRow, ...]:
-        return tuple(item for item in self.failed if item.state == ItemState.FAILED)
+        return tuple(item for item in self.unreported if item.state == ItemState.FAILED)
 
     @property
     def remote(self) -> int:
@@ -202,7 +227,7 @@ def run_detail(session: Session, run_id: int) -> RunDetail:
     unknown_first = case((col(WorkItem.state) == ItemState.UNKNOWN, 0), else_=1)
     failed = session.execute(
         _items(run_id, [ItemState.FAILED, ItemState.UNKNOWN])
-        .order_by(unknown_first, col(WorkItem.id))
+        .order_by(unknown_first, case((col(WorkItem.kind) == OUTCOME, 1), else_=0), col(WorkItem.id))
         .limit(FAILED_SIZE)
     ).all()  # fmt: skip
     kinds = _kinds(session, run_id)
@@ -229,6 +254,7 @@ def _progress(run: Run, name: str | None, rates: Mapping[int, float]) -> RunProg
     return RunProgress(
         run_id, run.kind, run.title, run.state, run.total, run.done, run.failed, run.cancelled, run.created_at,
         run.finished_at, name or "command line", rates.get(run_id, 0.0), run.unknown, run.spent_micros,
+        run.created_by,
     )  # fmt: skip
 
 

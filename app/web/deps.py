@@ -3,7 +3,7 @@
 Every role dependency goes through :func:`signed_in`, so no route can forget the CSRF check.
 """
 
-from collections.abc import Iterator
+from collections.abc import AsyncIterator, Iterator
 from dataclasses import dataclass
 from typing import Annotated
 
@@ -36,6 +36,15 @@ def _writing() -> Iterator[Session]:
 # scope="function" ends the session, and so commits, before the response leaves: the next request sees the change.
 Reader = Annotated[Session, Depends(_reading, scope="function")]
 Writer = Annotated[Session, Depends(_writing, scope="function")]
+
+
+async def _seat() -> AsyncIterator[None]:
+    yield
+
+
+SEAT = Depends(_seat, scope="function", max_concurrency=32)
+"""Every request's. A Writer has its turn to write before its route has a thread. There are 40 of these (AnyIO's); if others
+that wait for their turn held them all, nobody would ever go on. Who has no seat waits without a thread."""
 
 
 def identify(request: Request) -> Viewer | None:

@@ -25,16 +25,31 @@ STATIC = ROOT / "static"
 
 @dataclass(frozen=True)
 class NavItem:
-    """One entry of the navigation. ``group`` is the small heading it stands under; ``roles`` see it."""
+    """One entry of the navigation. ``group`` is the small heading it stands under; ``roles`` see it.
+
+    ``within`` are other pages that it stands for: it is the current one there as well.
+    """
 
     title: str
     path: str
     group: str = ""
     roles: tuple[Role, ...] = (Role.ADMIN, Role.RESEARCHER, Role.ANNOTATOR)
+    within: tuple[str, ...] = ()
+
+    def holds(self, path: str) -> bool:
+        """Whether a page's path is this entry's, or below it."""
+        if self.path == "/":
+            return path == "/"
+        return any(path == own or path.startswith(f"{own}/") for own in (self.path, *self.within))
+
+
+COLLECTION = ("/looks", "/patches", "/composition", "/licences")
 
 
 NAV = (
     NavItem("Dashboard", "/"),
+    NavItem("Collection", "/sources", roles=(Role.ADMIN, Role.RESEARCHER), within=COLLECTION),
+    NavItem("Collection", "/looks", roles=(Role.ANNOTATOR,), within=COLLECTION),
     NavItem("Images", "/images"),
     NavItem("Review", "/review"),
     NavItem("Queues", "/queues", roles=(Role.ADMIN, Role.RESEARCHER)),
@@ -45,6 +60,7 @@ NAV = (
     NavItem("Calibration", "/calibration", roles=(Role.ADMIN, Role.RESEARCHER)),
     NavItem("Prompts", "/prompts"),
     NavItem("Ingest", "/ingest", "Run", (Role.ADMIN, Role.RESEARCHER)),
+    NavItem("Gather", "/gather", "Run", (Role.ADMIN, Role.RESEARCHER)),
     NavItem("Runs", "/runs", "Run"),
     NavItem("Providers", "/providers", "Run", (Role.ADMIN,)),
     NavItem("People", "/people", "Run", (Role.ADMIN,)),

@@ -18,6 +18,11 @@ class Viewer:
     csrf: str
     via: Literal["session", "token"]
 
+    @property
+    def blind(self) -> int | None:
+        """Who must not be told answers before their own (``hidden_answers.py``): annotators, by their id."""
+        return self.user_id if self.role == Role.ANNOTATOR else None
+
 
 class SignInNeeded(GgtError):
     """Nobody is signed in, or the sign-in has ended."""

@@ -22,15 +22,16 @@ export class Outbox extends EventTarget {
 
   /**
    * `csrf` is the page's token; `whoami` the address that answers {user_id, csrf} for the current session. `along(entry)`
-   * gives fields that are made anew each time an entry is sent: what the page would like to know with the answer.
+   * gives fields that are made anew each time an entry is sent: what the page would like to know with the answer. `name`
+   * keeps entries of one kind of page apart from those of others.
    */
-  constructor({ userId, csrf, whoami, along = () => [] }) {
+  constructor({ userId, csrf, whoami, along = () => [], name = "ggt-outbox" }) {
     super();
     this.along = along;
     this.userId = userId;
     this.csrf = csrf;
     this.whoami = whoami;
-    this.#prefix = `ggt-outbox/${userId}/`;
+    this.#prefix = `${name}/${userId}/`;
     addEventListener("online", () => this.flush());
     addEventListener("focus", () => this.count && this.flush());
     addEventListener("beforeunload", (event) => this.#memory.size && event.preventDefault());

@@ -13,8 +13,10 @@ from app.models import (
     Candidate,
     CandidateSummary,
     FilterSetting,
+    GoldAnswer,
     Image,
     ItemState,
+    PatchState,
     ProviderAccount,
     Refusal,
     Review,
@@ -29,7 +31,7 @@ from app.models import (
     WrittenPrompt,
     utcnow,
 )  # fmt: skip
-from app.services import events, invitations, people, prompts
+from app.services import events, invitations, look_list, people, prompts
 from tests import factories
 
 LONG_PROMPT = "Remove the rain and keep every line of the lamp, the sign and the people in front of it. " * 5
@@ -48,6 +50,9 @@ class Collection:
     run_id: int = 0
     ingest_id: int = 0
     finished_id: int = 0
+    source_id: int = 0
+    photo_id: int = 0
+    patch_id: int = 0
 
 
 def make_empty(session: Session) -> Collection:
@@ -70,6 +75,8 @@ def make_collection(session: Session) -> Collection:
         waiting = factories.make_image(session, Stage.AWAITING, "rain", source, side=96)
         for judge in ("local-measure", "gpt-5.4-pro"):
             _verdict(session, factories.make_candidate(session, waiting, metrics=metrics), judge, "accept", 88)
+    _gold(session, image, admin)
+    photo_id, patch_id = _screened(session, source, admin)
     _settings(session, admin)
     deactivated = factories.make_user(session, Role.ANNOTATOR)
     people.deactivate(session, admin, deactivated)
@@ -78,7 +85,8 @@ def make_collection(session: Session) -> Collection:
         invitation=invitations.invite(session, admin, Role.ANNOTATOR, "new@example.org"),
         sign_in_link=invitations.sign_in_link(session, admin, users[Role.RESEARCHER]),
         image_id=image.id or 0, bare_image_id=bare.id or 0, disputed_id=_disputed(session, source, users),
-        run_id=run.id or 0, ingest_id=ingest.id or 0, finished_id=finished.id or 0,
+        run_id=run.id or 0, ingest_id=ingest.id or 0, finished_id=finished.id or 0, source_id=source.id or 0,
+        photo_id=photo_id, patch_id=patch_id,
     )  # fmt: skip
 
 
@@ -131,6 +139,43 @@ def _disputed(session: Session, source: Source, users: dict[Role, int]) -> int:
         )  # fmt: skip
     session.flush()
     return image.id or 0
+
+
+def _gold(session: Session, image: Image, user_id: int) -> None:
+    """A question whose answer is known, and somebody who knew better."""
+    session.add_all([
+        GoldAnswer(
+            candidate_id=image.current_candidate_id or 0, image_id=image.id or 0, decision="accept", note="It is a mirror."
+        ),
+        Review(
+            key="gold-key", candidate_id=image.current_candidate_id or 0, image_id=image.id or 0, user_id=user_id,
+            kind="gold", decision="reject", reasons=["structure"], note="a lamp",
+        ),
+    ])  # fmt: skip
+    session.flush()
+
+
+def _screened(session: Session, source: Source, user_id: int) -> tuple[int, int]:
+    """Photographs that wait for a look or had one, patches in every state; the id of a photograph, of a patch that is out."""
+    known = {
+        "url": "https://example.org/photographs/1", "keywords": ["rain", "street"], "licence": "CC-BY-2.0", "author": "Bob",
+        "exif": {"make": "NIKON CORPORATION", "model": "NIKON D850", "datetime": "2019:01:31 10:00:00"},
+    }  # fmt: skip
+    photo = factories.make_photograph(session, source=source, patches=2, **known)
+    factories.make_photograph(session, source=source)
+    factories.make_photograph(session, source=factories.make_source(session, "scans", ""))
+    for answer in ("keep", "duplicate"):
+        seen = factories.make_photograph(session, source=source)
+        look_list.decide(session, user_id, [seen.id or 0], answer)
+    measures = {"artifact": 12.4, "structure": 0.6, "asked_by": "gemini/1", "why": {"artifact_visible": "The street is dry."}}
+    out = None
+    for state in PatchState:
+        step, level = {"out": ("artifact", ""), "passed": ("", "low"), "retained": ("", "high")}.get(state, ("", ""))
+        patch = factories.make_patch(session, state, source=source, step=step, level=level)
+        patch.measures, patch.reason = {**patch.measures, **measures}, "artifact 12.4 is below 25, as measured"
+        out = patch.id if state == PatchState.OUT else out
+    session.flush()
+    return photo.id or 0, out or 0
 
 
 def _verdict(session: Session, candidate: Candidate, judge: str, decision: str, score: float, rule: str = "") -> None:

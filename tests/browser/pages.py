@@ -13,7 +13,10 @@ from tests.contract.test_routes import ROUTES
 
 NO_PAGES = ("/api/", "/files/")
 """What browsers show no page of."""
-QUERIES = {"/filter/examples": "?category=rain", "/filter/data": "?category=rain", "/views/menu": "?here=/images"}
+QUERIES = {
+    "/filter/examples": "?category=rain", "/filter/data": "?category=rain", "/views/menu": "?here=/images",
+    "/agreement/gold": "?person=1",
+}  # fmt: skip
 """For routes that need a query."""
 
 
@@ -54,7 +57,7 @@ def filled(path: str, made: Collection) -> str:
     """A route's path with something of the collection in it. A new parameter has to be given an example here."""
     examples = {
         "image_id": made.image_id, "run_id": made.run_id, "token": made.invitation, "kind": "fix", "category": "rain",
-        "key": "gemini",
+        "key": "gemini", "source_id": made.source_id, "photo_id": made.photo_id, "patch_id": made.patch_id,
     }  # fmt: skip
     if path.startswith("/adjudicate/"):
         examples["image_id"] = made.disputed_id
@@ -95,3 +98,13 @@ def more_pages(made: Collection) -> Iterator[Visit]:
     yield Visit(f"/runs/{made.ingest_id}")
     yield Visit(f"/runs/{made.finished_id}", Role.ANNOTATOR)
     yield Visit("/runs?before=1")
+    yield Visit("/sources?q=nothing")
+    yield Visit(f"/sources/{made.source_id}?author=Bob", Role.RESEARCHER)
+    yield Visit("/licences", Role.RESEARCHER)
+    yield Visit("/licences?choice=paper")
+    yield Visit("/looks?state=discarded", Role.ANNOTATOR)
+    yield Visit("/looks?did=keep&ids=1,2&late=1", Role.ANNOTATOR)
+    yield Visit("/patches?state=out&category=rain")
+    yield Visit("/patches?state=grading", Role.ANNOTATOR)
+    yield Visit("/patches?state=waiting&category=snow")
+    yield Visit("/patches/screen?category=rain")

@@ -175,6 +175,25 @@ def price_told(page: Page) -> None:
     expect(page.locator("#estimate [name=spend]")).to_be_visible()
 
 
+def policy_previewed(page: Page) -> None:
+    page.get_by_label("Release MIT").check()
+    expect(page.get_by_text("This changes")).to_be_visible()
+
+
+def photograph_discarded(page: Page) -> None:
+    page.keyboard.press("ArrowRight")
+    page.keyboard.press("2")
+    page.keyboard.press("k")
+    expect(page.locator("#saved")).to_have_text("Saved")
+
+
+def shown_large(page: Page) -> None:
+    page.keyboard.press("ArrowRight")
+    page.keyboard.press(" ")
+    page.get_by_role("button", name="About").click()
+    expect(page.locator("#large-about dl")).to_be_visible()
+
+
 Act = Callable[[Page], None] | str
 STATES: list[tuple[str, Role | None, Act, str | None]] = [
     ("/", Role.ADMIN, message_shown, "#toast"),
@@ -197,6 +216,12 @@ STATES: list[tuple[str, Role | None, Act, str | None]] = [
     ("/sign-in", None, password_refused, None),
     ("/prompts/fix/rain", Role.ADMIN, prompt_refused, None),
     ("/runs/new", Role.ADMIN, price_told, None),
+    ("/licences", Role.ADMIN, policy_previewed, None),
+    ("/looks", Role.ANNOTATOR, keys_listed, "#keys"),
+    ("/looks", Role.ANNOTATOR, "#reasons summary", None),
+    ("/looks", Role.ANNOTATOR, photograph_discarded, None),
+    ("/looks", Role.ANNOTATOR, shown_large, "#large"),
+    ("/patches?state=out", Role.ADMIN, shown_large, "#large"),
 ]
 """Where, who, what is done (or clicked on), and the part to look at where the rest has not changed."""
 

@@ -85,7 +85,10 @@ def test_people_who_do_not_ask_for_json_get_the_same_in_words(photos: Path) -> N
 def test_what_is_wrong_is_said_in_one_line(photos: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     categories = ", ".join(CATEGORIES)
     assert complaint(ggt("ingest", photos, "--category", "fog")) == f"There is no category 'fog'; choose from {categories}."
-    assert complaint(quick("ingest", tmp_path / "no [/such]", "--category", "rain")).endswith("no [/such] is not a folder.")
+    nowhere = complaint(quick("ingest", tmp_path / "no [/such]", "--category", "rain"))
+    assert "no [/such] is not there. Name a folder, a zip or tar, a manifest" in nowhere
+    no_layout = complaint(quick("ingest", photos, "--category", "rain", "--layout", "heap"))
+    assert no_layout.startswith("There is no layout 'heap'; choose from auto, folder, archive")
     assert complaint(quick("pipeline", tmp_path / "none", "--category", "rain")).endswith("none is not a folder.")
     nothing = "No pair is verified yet, so there is nothing to export. Verify some at /review."
     assert complaint(quick("export", tmp_path / "dataset")) == nothing

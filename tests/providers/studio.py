@@ -5,6 +5,7 @@ import json
 import threading
 import time
 from collections import Counter
+from collections.abc import Callable, Sequence
 from typing import Any, Protocol
 
 from tests.providers import pictures, texts
@@ -41,11 +42,15 @@ class Studio:
     """Makes answers and counts what they cost.
 
     ``canned``, or ``echo`` False, is benchmark mode: one image for every request, no look at what was sent.
-    ``accept_rate`` is the share of verdicts that say Accept. ``latency`` is in seconds.
+    ``accept_rate`` is the share of verdicts that say Accept. ``latency`` is in seconds. ``screening`` answers about a patch,
+    given the images that were sent; a test may set another.
     """
 
     def __init__(self, seed: int, accept_rate: float, latency: float, canned: bytes | None, echo: bool) -> None:
         self.seed, self.accept_rate, self.latency = seed, accept_rate, latency
+        self.screening: Callable[[Sequence[bytes]], dict[str, Any]] = lambda images: texts.screening(
+            images, accept_rate, seed
+        )
         self.blind = canned is not None or not echo
         self.canned = canned or (b"" if echo else pictures.plain())
         self.script = Script()
@@ -99,6 +104,8 @@ class Studio:
             return texts.GARBLED
         if self.blind:
             whole = texts.verdict([str(call.number).encode()], self.accept_rate, self.seed)
+        elif texts.wants_screening(schema):
+            whole = json.dumps(self.screening(call.images), indent=2)
         elif texts.wants_verdict(call.prompt, schema):
             whole = texts.verdict(call.images, self.accept_rate, self.seed, schema)
         else:

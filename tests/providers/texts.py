@@ -1,4 +1,4 @@
-"""Texts of the stand-in: verdicts in the form of Fig. C.1, and prompts. Both say that no model looked."""
+"""Texts of the stand-in: verdicts in the form of Fig. C.1, answers about patches, prompts. All say that no model looked."""
 
 import hashlib
 import json
@@ -43,6 +43,24 @@ def verdict(pair: Sequence[bytes], accept_rate: float, seed: int, schema: dict[s
         decision: next((word for word in words if str(word).lower() == wanted), wanted.title()),
     }
     return json.dumps(reply, indent=2)
+
+
+def wants_screening(schema: dict[str, Any] | None) -> bool:
+    """Whether a text call asks about a patch: by its schema."""
+    return "artifact_visible" in (schema or {}).get("properties", {})
+
+
+def screening(images: Sequence[bytes], accept_rate: float, seed: int) -> dict[str, Any]:
+    """Answers about a patch. Its hash and the seed decide; the share ``accept_rate`` stays, the rest has one fault each."""
+    luck = random.Random(f"{seed} screening {hashlib.sha256(images[0] if images else b'').hexdigest()}")
+    answers: dict[str, Any] = {
+        "content_poor": False, "overly_degraded": False, "unsafe_or_private": False,
+        "artifact_visible": luck.randint(60, 95), "level": luck.choice(["high", "medium", "low"]),
+    }  # fmt: skip
+    if luck.random() >= accept_rate:
+        fault = luck.choice(["content_poor", "overly_degraded", "artifact_visible", "unsafe_or_private"])
+        answers[fault] = luck.randint(0, 30) if fault == "artifact_visible" else True
+    return {**answers, "reasons": {name: f"{MARK}: {value}" for name, value in answers.items()}}
 
 
 def _names(schema: dict[str, Any], part: dict[str, Any] | None) -> list[str]:

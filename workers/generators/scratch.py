@@ -49,12 +49,22 @@ class ScratchInpainting(LocalMethod):
 
 def fill_scratches(image: Image, margin: float) -> Image:
     """``image`` with its scratches filled; what is not a scratch comes back as it was."""
-    scale = max(0.5, min(image.shape[:2]) / 512)
+    return inpaint(image, scratches_of(image, margin), _width(image))
+
+
+def scratches_of(image: Image, margin: float) -> Kernel:
+    """Where the scratches of a picture are, shape (H, W), 0 or 255; ``margin`` is how far they stand out."""
+    scale = _scale(image)
     margin *= 1 + max(0.0, colourfulness(image) - MONOCHROME) / 0.008
-    width = max(3, round(WIDTH * scale))
-    length = max(5, round(LENGTH * scale))
-    mask = scratch_mask(luma(image), width, length, EXTENT * scale, margin)
-    return inpaint(image, mask, width)
+    return scratch_mask(luma(image), _width(image), max(5, round(LENGTH * scale)), EXTENT * scale, margin)
+
+
+def _scale(image: Image) -> float:
+    return max(0.5, float(min(image.shape[:2])) / 512)
+
+
+def _width(image: Image) -> int:
+    return max(3, round(WIDTH * _scale(image)))
 
 
 def colourfulness(image: Image) -> float:

@@ -15,7 +15,7 @@ _LOSS_KNOTS = ((-1.5, 5.0), (-0.5, 50.0), (-0.3, 65.0), (-0.15, 85.0), (0.0, 100
 # Edges steeper than lenses draw them (clean photographs measure 1.7 to 2.2) are sharpening's overshoot.
 _OVERSHARP_KNOTS = ((2.2, 100.0), (2.4, 58.0), (3.0, 30.0), (4.0, 10.0))
 
-# Mean squared gradient that white noise of unit variance leaves at the fine scale of _sharpness.
+# Mean squared gradient that white noise of unit variance leaves at the fine scale of edge_steepness.
 _NOISE_POWER = 0.073
 
 
@@ -24,16 +24,16 @@ def assess(pair: Pair) -> Finding:
     lq, hq = pair.lq_luma, pair.hq_luma
     contrasts = contrast(lq), contrast(hq)
     noises = noise(lq), noise(hq)
-    before = _sharpness(without_thin(lq, pair.category), noises[0])
-    after = _sharpness(without_thin(hq, pair.category), noises[1])
+    before = edge_steepness(without_thin(lq, pair.category), noises[0])
+    after = edge_steepness(without_thin(hq, pair.category), noises[1])
     edges = _doublings(after, before, 0.1)
     gains = {
         "noise": 0.6 * _doublings(noises[0] / contrasts[0], noises[1] / contrasts[1], 0.015),
         "sharpness": (2.5 if edges > 0 else 1.5) * edges,
-        "blocks": 0.4 * _doublings(_blockiness(lq), _blockiness(hq), 0.2),
+        "blocks": 0.4 * _doublings(blockiness(lq), blockiness(hq), 0.2),
     }
     if pair.category == "haze":
-        gains["veil"] = 1.5 * _doublings(_dark_channel(pair.lq), _dark_channel(pair.hq), 10.0)
+        gains["veil"] = 1.5 * _doublings(dark_channel(pair.lq), dark_channel(pair.hq), 10.0)
         gains["contrast"] = _doublings(float(hq.std()), float(lq.std()), 4.0)
     if pair.category == "low_light":
         gains["light"] = _doublings(min(float(hq.mean()), 110.0), min(float(lq.mean()), 110.0), 8.0)
@@ -55,7 +55,7 @@ def _doublings(more: float, less: float, floor: float) -> float:
     return float(np.log2((more + floor) / (less + floor)))
 
 
-def _sharpness(plane: Plane, sigma: float) -> float:
+def edge_steepness(plane: Plane, sigma: float) -> float:
     """Edge steepness, 0 to about 3: fine against coarse gradient at the strongest edges, the share of noise taken off."""
     fine, coarse = gradient(smooth(plane, 0.8)), gradient(smooth(plane, 3.0))
     edges = coarse >= np.percentile(coarse, 95)
@@ -63,7 +63,7 @@ def _sharpness(plane: Plane, sigma: float) -> float:
     return float(np.sqrt(max(power, 0.0)) / (float(np.sqrt((coarse[edges] ** 2).mean())) + 0.1))
 
 
-def _blockiness(plane: Plane) -> float:
+def blockiness(plane: Plane) -> float:
     """Step across the strongest of the eight possible JPEG grids over the mean step, less one, 0 for none."""
     excess = 0.0
     for axis in (0, 1):
@@ -75,7 +75,7 @@ def _blockiness(plane: Plane) -> float:
     return max(excess, 0.0)
 
 
-def _dark_channel(image: np.ndarray) -> float:
+def dark_channel(image: np.ndarray) -> float:
     """Mean dark channel (He, Sun, Tang, 2009), 0 to 255, high in haze."""
     return float(cv2.erode(image.min(axis=2), np.ones((15, 15), np.uint8)).mean())
 

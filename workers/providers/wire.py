@@ -10,8 +10,6 @@ import re
 import time
 from collections.abc import Iterator
 from dataclasses import replace
-from datetime import UTC, datetime
-from email.utils import parsedate_to_datetime
 from typing import Any
 
 import httpx
@@ -19,6 +17,7 @@ import httpx2
 
 from app.catalog.mfms import MFMS
 from app.domain.geometry import nearest_ratio
+from app.domain.retry_after import retry_after as retry_after
 from workers.providers.base import Access, CallFailed, Trouble, Usage
 
 CONNECT_SECONDS = 15.0
@@ -180,22 +179,6 @@ def listing(value: object) -> list[Any]:
 def count(value: object) -> int:
     """A number of tokens; what is none counts as 0."""
     return value if isinstance(value, int) and value > 0 else 0
-
-
-def retry_after(header: str | None) -> float | None:
-    """Seconds asked for by a Retry-After header, which holds seconds or an HTTP date; None when it says nothing."""
-    if not header:
-        return None
-    try:
-        seconds = float(header)
-    except ValueError:
-        try:
-            when = parsedate_to_datetime(header)
-        except ValueError:
-            return None
-        when = when if when.tzinfo else when.replace(tzinfo=UTC)
-        seconds = (when - datetime.now(UTC)).total_seconds()
-    return max(0.0, seconds) if math.isfinite(seconds) else None
 
 
 def duration(text: object) -> float | None:

@@ -44,9 +44,9 @@ class ImageQuery(BaseModel):
 
 
 @router.get("/images")
-def list_images(_viewer: AnyViewer, session: Reader, query: Annotated[ImageQuery, Query()]) -> ImageList:
+def list_images(viewer: AnyViewer, session: Reader, query: Annotated[ImageQuery, Query()]) -> ImageList:
     """Images, newest first unless told otherwise. Metric bounds: `?niqe_max=5&lpips_min=0.1`."""
-    wanted = GalleryFilter.parse({name: str(value) for name, value in query.model_dump().items()})
+    wanted = GalleryFilter.parse({name: str(value) for name, value in query.model_dump().items()}, viewer.blind)
     found = gallery.count(session, wanted)
     page = gallery.page(session, wanted, query.after, query.limit, found)
     return ImageList(
@@ -58,9 +58,13 @@ def list_images(_viewer: AnyViewer, session: Reader, query: Annotated[ImageQuery
 
 
 @router.get("/images/{image_id}")
-def get_image(image_id: int, _viewer: AnyViewer, session: Reader) -> ImageDetail:
-    """An image with every candidate, score, verdict, review and event. Pixels: `/files/images/{image_id}/master`."""
-    history = image_history(session, image_id)
+def get_image(image_id: int, viewer: AnyViewer, session: Reader) -> ImageDetail:
+    """An image with every candidate, score, verdict, review and event. Pixels: `/files/images/{image_id}/master`.
+
+    To an annotator, verdicts, reviews and events are empty while the image waits for their decision in a queue that hides
+    answers, as `decision` is in the list.
+    """
+    history = image_history(session, image_id, viewer.blind)
     return ImageDetail(
         image=ImageFacts.model_validate(history.image),
         source=SourceItem.model_validate(history.source),

@@ -5,10 +5,11 @@ from typing import Annotated
 from fastapi import APIRouter, Query
 
 from app.accounts import MICROS
+from app.models import Role
 from app.services import planning, run_control, run_views
 from app.services.options import PipelineOptions
 from app.web.api.answers import Moved, RunDetailItem, RunItem, RunList, StartRun
-from app.web.deps import Admin, AnyViewer, Reader, Writer
+from app.web.deps import Admin, AnyViewer, Reader, Researcher, Writer
 
 router = APIRouter(prefix="/api/v1/runs", tags=["runs"])
 
@@ -47,9 +48,9 @@ def get_run(run_id: int, _viewer: AnyViewer, session: Reader) -> RunDetailItem:
 
 
 @router.post("/{run_id}/cancel")
-def cancel_run(run_id: int, viewer: Admin, session: Writer) -> RunItem:
-    """What is being worked on finishes; the rest can be resumed."""
-    run_control.cancel(session, viewer.user_id, run_id)
+def cancel_run(run_id: int, viewer: Researcher, session: Writer) -> RunItem:
+    """What is being worked on finishes; the rest can be resumed. Admins cancel any run, researchers those they started."""
+    run_control.cancel(session, viewer.user_id, run_id, any_of=viewer.role == Role.ADMIN)
     return RunItem.model_validate(run_views.run_progress(session, run_id)[0])
 
 

@@ -1,13 +1,15 @@
 """Images to the browser, by the row that names them. No path that somebody typed ever reaches the storage."""
 
+from collections.abc import Callable
 from typing import Literal
 
 from fastapi import APIRouter, Request, Response
 from fastapi.responses import FileResponse
 
-from app.errors import BadImage
+from app import db
+from app.errors import BadImage, NotFound
 from app.imaging.source import Format, sniff
-from app.services import gallery, image_history
+from app.services import gallery, image_history, pictures
 from app.storage import storage
 from app.web.deps import AnyViewer, Reader
 
@@ -58,6 +60,44 @@ def candidate_file(
     return _serve(request, found.thumbnail_sha256, "image/webp")
 
 
+@router.get("/photographs/{photo_id}/{kind}")
+def photograph_file(request: Request, photo_id: int, kind: Literal["thumbnail", "large"], _viewer: AnyViewer) -> Response:
+    """A whole photograph, as small or as large a WebP as is looked at. The original is kept and sent to nobody."""
+    with db.reading() as session:  # not held while a photograph is decoded
+        found = pictures.photo_files(session, photo_id)
+    if kind == "large":
+        return _made(request, f"{found.file_sha256}-{pictures.LARGE_SIDE}", lambda: pictures.large(found.file_sha256))
+    if not found.thumbnail_sha256:
+        raise NotFound(f"Photograph {photo_id} has no thumbnail.")
+    return _serve(request, found.thumbnail_sha256, "image/webp")
+
+
+@router.get("/patches/{patch_id}/{kind}")
+def patch_file(request: Request, patch_id: int, kind: Literal["thumbnail", "file"], _viewer: AnyViewer) -> Response:
+    """A patch's pixels as a lossless PNG, cut from its photograph when they are asked for, or its thumbnail (WebP)."""
+    with db.reading() as session:
+        found = pictures.patch_files(session, patch_id)
+    if kind == "file" and found.master_sha256:
+        return _serve(request, found.master_sha256, "image/png")
+    if kind == "file":
+        box = found.box
+        name = f"{found.file_sha256}-{box.x}-{box.y}-{box.width}-{box.height}-{found.resized}"
+        return _made(request, name, lambda: pictures.patch_png(found), "image/png")
+    if found.thumbnail_sha256:
+        return _serve(request, found.thumbnail_sha256, "image/webp")
+    answer = Response(pictures.patch_preview(found), media_type="image/webp")
+    answer.headers["Cache-Control"] = "private, max-age=60"  # screening makes a better one
+    return answer
+
+
+def _made(request: Request, name: str, make: Callable[[], bytes], media_type: str = "image/webp") -> Response:
+    """A picture that is made when it is asked for, and always the same, so that a browser keeps it."""
+    headers = _headers(name)
+    if _known(request, headers):
+        return Response(status_code=304, headers=headers)
+    return Response(make(), media_type=media_type, headers=headers)
+
+
 def _serve(request: Request, sha256: str, media_type: str) -> Response:
     headers = _headers(sha256)
     if _known(request, headers):
@@ -71,10 +111,10 @@ def _serve(request: Request, sha256: str, media_type: str) -> Response:
     return Response(storage().get(sha256), media_type=media_type, headers=headers)
 
 
-def _headers(sha256: str) -> dict[str, str]:
+def _headers(name: str) -> dict[str, str]:
     return {
         "Cache-Control": "private, max-age=31536000, immutable",
-        "ETag": f'"{sha256}"',
+        "ETag": f'"{name}"',
         "X-Content-Type-Options": "nosniff",
     }
 

@@ -1,6 +1,6 @@
 """One image: its whole history, from the file it was cut from to the decision about its HQ."""
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import Annotated
 
 from fastapi import APIRouter, Form, Request, Response
@@ -9,8 +9,8 @@ from sqlmodel import Session
 
 from app.catalog.categories import CATEGORIES
 from app.errors import GgtError, NotFound
-from app.models import Candidate, CandidateSummary, Image, Role, Source, SourceFile, Stage, utcnow
-from app.services import gallery, prompt_edits, queues
+from app.models import Candidate, CandidateSummary, Image, Source, SourceFile, Stage, utcnow
+from app.services import gallery, prompt_edits
 from app.services.gallery_filter import GalleryFilter
 from app.services.image_chains import AspectRow, Attempt, MethodChain, RefusalRow, ReviewRow, ScoreRow, VerdictRow
 from app.services.image_history import EventRow, ImageHistory, image_history
@@ -53,11 +53,8 @@ class ImagePage:
 
 @router.get("/images/{image_id}")
 def image(request: Request, image_id: int, viewer: AnyViewer, session: Reader) -> Response:
-    wanted = GalleryFilter.parse(request.query_params)
-    page = _read(session, image_id, wanted)
-    if viewer.role == Role.ANNOTATOR and queues.hides(session, image_id, viewer.user_id):
-        page = replace(page, history=page.history.without_answers())
-    return render(request, viewer, "image/index.html", page)
+    wanted = GalleryFilter.parse(request.query_params, viewer.blind)
+    return render(request, viewer, "image/index.html", _read(session, image_id, wanted))
 
 
 @router.post("/images/{image_id}/prompts/{vlm}")
@@ -87,7 +84,7 @@ def edit_prompt(
 
 
 def _read(session: Session, image_id: int, wanted: GalleryFilter, typed: Typed | None = None) -> ImagePage:
-    history = image_history(session, image_id)
+    history = image_history(session, image_id, wanted.blind)
     before, after = gallery.neighbours(session, wanted, image_id)
     return _page(history, before, after, wanted, image_prompts(session, image_id, history.meta_version), typed)
 

@@ -149,7 +149,7 @@ def _example(part: TilesPart, filtered: bool) -> ImagesPage:
 
 @router.get("/images")
 def images(request: Request, viewer: AnyViewer, session: Reader, after: str = "") -> Response:
-    wanted = GalleryFilter.parse(request.query_params)
+    wanted = GalleryFilter.parse(request.query_params, viewer.blind)
     found = gallery.count(session, wanted)
     part = _part(viewer, wanted, gallery.page(session, wanted, after, matched=found) if found else gallery.Page((), None))
     page = ImagesPage(
@@ -170,7 +170,7 @@ def images(request: Request, viewer: AnyViewer, session: Reader, after: str = ""
 
 @router.get("/images/more")
 def more(request: Request, viewer: AnyViewer, session: Reader, after: str = "") -> Response:
-    wanted = GalleryFilter.parse(request.query_params)
+    wanted = GalleryFilter.parse(request.query_params, viewer.blind)
     part = _part(viewer, wanted, gallery.page(session, wanted, after))
     return render(request, viewer, "images/_tiles.html", ImagesMore(part))
 

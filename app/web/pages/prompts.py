@@ -25,6 +25,7 @@ PURPOSES = {
     "fix-nc": "The fixed prompt, and the wish that the content stays as it is.",
     "meta": "Sent to a VLM with an image: what it answers is the prompt for that image.",
     "evaluator": "Sent to a VLM with an LQ and an HQ: what it answers is the verdict.",
+    "screening": "Sent to a VLM with a patch: what it answers says whether the patch stays.",
 }
 
 

@@ -7,11 +7,11 @@ from fastapi import APIRouter, Request, Response
 from fastapi.responses import RedirectResponse
 from sqlmodel import Session
 
-from app.models import Json, RunState, utcnow
+from app.models import Json, Role, RunState, utcnow
 from app.services import run_control, run_views
 from app.services.run_advice import Wait
 from app.services.run_views import Duplicate, IngestReport, ItemRow, KindRow, Rejected, RunDetail, RunProgress
-from app.web.deps import Admin, AnyViewer, Reader, Writer
+from app.web.deps import Admin, AnyViewer, Reader, Researcher, Writer
 from app.web.templating import render
 
 router = APIRouter()
@@ -63,8 +63,9 @@ def run_part(request: Request, run_id: int, viewer: AnyViewer, session: Reader) 
 
 
 @router.post("/runs/{run_id}/cancel")
-def cancel(run_id: int, viewer: Admin, session: Writer) -> Response:
-    run_control.cancel(session, viewer.user_id, run_id)
+def cancel(run_id: int, viewer: Researcher, session: Writer) -> Response:
+    """Researchers cancel what they started, such as a long bulk action."""
+    run_control.cancel(session, viewer.user_id, run_id, any_of=viewer.role == Role.ADMIN)
     return RedirectResponse(f"/runs/{run_id}", 303)
 
 
@@ -103,10 +104,10 @@ def _page(detail: RunDetail) -> RunPage:
 
 
 def _params(params: Json) -> list[tuple[str, str]]:
-    """Parameters worth reading: the report has tables of its own, and long lists are counted."""
+    """Parameters worth reading: the report and what was taken are told elsewhere, and long lists are counted."""
     told = []
     for name, value in params.items():
-        if name == "report" or value in (None, "", [], {}):
+        if name in ("report", "taken") or value in (None, "", [], {}):
             continue
         if isinstance(value, list) and len(value) > 8:
             text = f"{len(value)} of them"
@@ -123,7 +124,7 @@ def _params(params: Json) -> list[tuple[str, str]]:
 _NOW = utcnow()
 _RUN = RunProgress(
     7, "pipeline", "Pipeline: Rain", RunState.RUNNING, 1000, 400, 2, 3, _NOW - timedelta(minutes=3), None, "Ada", 12.5, 2,
-    1_230_000,
+    1_230_000, 1,
 )  # fmt: skip
 _DONE = RunProgress(6, "ingest", "Ingest: own", RunState.FINISHED, 20, 18, 2, 0, _NOW, _NOW, "Ada", 0.0)
 _ITEM = ItemRow(5, "generate:1:local-nlm", "generate", "failed", 3, "No weights.", None, _NOW, 1, None, None, "local-nlm")
@@ -133,9 +134,14 @@ _KIND = KindRow("generate", 10, 2, 300, 1, 0, 1, 5, 1.4)
 _WAITS = (Wait("Google Gemini: Its total budget is spent.", 1204), Wait("Waiting for the provider's turn.", 1, 40.0))
 _REPORT = IngestReport(18, 1, (Rejected("a.jpg", "truncated"),), (Duplicate("b.jpg", "c.jpg", "near", 4),))
 _PARTS = [RunsPart((_RUN, _DONE), "/runs?before=6", "/runs/list"), RunsPart((), None, "/runs/list")]
+_STEP = ItemRow(
+    8, "flickr: rain, page 2", "gather", "failed", 1, "Flickr does not take the key.", None, _NOW, None, None, None
+)
+_GATHERED = RunProgress(5, "gather", "Gather: Flickr, Rain", RunState.FINISHED, 9, 5, 4, 0, _NOW, _NOW, "Ada", 0.0)
 _PAGES = [
     _page(RunDetail(_RUN, {"method": None, "compare": True}, (_KIND,), (_LOST, _ITEM), (_FINE, _ITEM), None, _WAITS)),
     _page(RunDetail(_DONE, {"category": "rain"}, (), (), (), _REPORT)),
+    _page(RunDetail(_GATHERED, {"taken": 5, "most": 9}, (), (_STEP,), (_STEP,), _REPORT)),
 ]
 EXAMPLES = {
     "runs/index.html": [RunsPage(part) for part in _PARTS],

@@ -1,0 +1,74 @@
+"""If these fail, photographs that may be used are left out, or some are used under a licence that they are not under."""
+
+import pytest
+
+from app.catalog.licences import LICENCES
+from app.domain.licence_names import licence_key
+
+COCO = {
+    ("Attribution-NonCommercial-ShareAlike License", "http://creativecommons.org/licenses/by-nc-sa/2.0/"): "CC-BY-NC-SA-2.0",
+    ("Attribution-NonCommercial License", "http://creativecommons.org/licenses/by-nc/2.0/"): "CC-BY-NC-2.0",
+    ("Attribution-NonCommercial-NoDerivs License", "http://creativecommons.org/licenses/by-nc-nd/2.0/"): "CC-BY-NC-ND-2.0",
+    ("Attribution License", "http://creativecommons.org/licenses/by/2.0/"): "CC-BY-2.0",
+    ("Attribution-ShareAlike License", "http://creativecommons.org/licenses/by-sa/2.0/"): "CC-BY-SA-2.0",
+    ("Attribution-NoDerivs License", "http://creativecommons.org/licenses/by-nd/2.0/"): "CC-BY-ND-2.0",
+    ("No known copyright restrictions", "http://flickr.com/commons/usage/"): "no-known-restrictions",
+    ("United States Government Work", "http://www.usa.gov/copyright.shtml"): "US-Gov",
+}
+"""The eight licences of COCO's annotation files, word for word."""
+
+
+@pytest.mark.parametrize("key", LICENCES)
+def test_every_licence_is_known_by_its_key_title_and_address(key: str) -> None:
+    spec = LICENCES[key]
+    for text in (key, key.lower(), key.upper(), f"  {spec.title}\n", spec.url or key, spec.url.removesuffix("/") or key):
+        assert licence_key(text, LICENCES) == key, text
+
+
+@pytest.mark.parametrize(("written", "key"), COCO.items())
+def test_cocos_licences_are_known_by_name_and_address(written: tuple[str, str], key: str) -> None:
+    assert [licence_key(text, LICENCES) for text in written] == [key, key]
+    assert key in LICENCES
+
+
+@pytest.mark.parametrize(
+    ("text", "key"),
+    [
+        ("CC BY 4.0", "CC-BY-4.0"),
+        ("cc_by_sa_4.0", "CC-BY-SA-4.0"),
+        ("CC BY NC SA 2", "CC-BY-NC-SA-2.0"),
+        ("Creative Commons Attribution-Share Alike 4.0 International", "CC-BY-SA-4.0"),
+        ("Creative Commons Attribution Non-Commercial No Derivatives 4.0", "CC-BY-NC-ND-4.0"),
+        ("https://creativecommons.org/licenses/by/4.0/deed.en", "CC-BY-4.0"),
+        ("//creativecommons.org/licenses/by-nc/2.0", "CC-BY-NC-2.0"),
+        ("https://creativecommons.org/licenses/by-sa/4.0/legalcode", "CC-BY-SA-4.0"),
+        ("https://creativecommons.org/publicdomain/zero/1.0/deed.de", "CC0-1.0"),
+        ("cc0", "CC0-1.0"),
+        ("CC0 1.0 Universal", "CC0-1.0"),
+        ("Creative Commons Zero v1.0 Universal", "CC0-1.0"),
+        ("Public Domain Dedication (CC0)", "CC0-1.0"),
+        ("public domain", "PDM-1.0"),
+        ("Public Domain Mark", "PDM-1.0"),
+        ("Unsplash License", "unsplash"),
+        ("All Rights Reserved", "all-rights-reserved"),
+        ("MIT License", "MIT"),
+        ("Apache License, Version 2.0", "Apache-2.0"),
+    ],
+)
+def test_common_spellings_are_known(text: str, key: str) -> None:
+    assert licence_key(text, LICENCES) == key
+    assert key in LICENCES
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "", "CC BY", "CC", "Attribution", "Creative Commons Attribution", "CC BY 5.0", "CC NC 4.0", "CC BY BY 4.0",
+        "CC BY 4.0 or MIT", "CC BY 2.0 4.0", "Apache 1.1", "CC0 2.0", "own licence, ask Ada", "GPL-3.0", "free for research",
+        "https://creativecommons.org/licenses/by/2.0/de/", "https://creativecommons.org.evil.example/licenses/by/4.0/",
+        "https://example.org/?l=https://creativecommons.org/licenses/by/4.0/", "not public domain", "by 4.0 nobody",
+    ],
+)  # fmt: skip
+def test_what_is_not_surely_one_of_them_stays_as_it_was_written(text: str) -> None:
+    """A guess would put a photograph into a release that must not be there."""
+    assert licence_key(text, LICENCES) == text
