@@ -48,6 +48,9 @@ def screen(
         with unit_of_work() as session:
             source_id = _source(session, source)
             options = ScreenOptions(source_id, category or None, choices, again)
+            told = screening.quote(session, options)
+            for line in (*told.facts, *told.notes, *told.warnings):
+                headless.console.print(line, markup=False, soft_wrap=True)
             run = screening.start_screening(session, None, options, confirmed=round(spend * accounts.MICROS))
             run_id = run.id or 0
         headless.wait_for(run_id, "Screen", supervisor)

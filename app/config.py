@@ -154,7 +154,7 @@ class Settings(BaseSettings):
             return path.read_bytes()
         except FileNotFoundError:
             self.data_dir.mkdir(parents=True, exist_ok=True)
-            temporary = path.with_name(f".secret.{os.getpid()}")
+            temporary = path.with_name(f".secret.{secrets.token_hex(8)}")  # threads of one process may make it at once
             temporary.write_bytes(secrets.token_bytes(32))
             temporary.chmod(0o600)
             try:

@@ -73,8 +73,8 @@ def rows(count: int) -> Iterator[tuple[dict[str, Any], dict[str, Any], list[dict
         value = phash(number)
         name = f"{number:064x}"
         yield (
-            {"id": number, "source_id": source, "name": f"{number:08}.jpg", "file_sha256": name, "size": 300_000,
-             "format": "JPEG", "width": 1024, "height": 1024, "phash": value, "notes": [], "exif": {}, "licence": "",
+            {"id": number, "source_id": source, "category": categories[number % 6], "name": f"{number:08}.jpg",
+             "file_sha256": name, "size": 300_000, "format": "JPEG", "width": 1024, "height": 1024, "phash": value, "notes": [], "exif": {}, "licence": "",
              "author": "", "url": "", "keywords": [], "fetched_at": None, "thumbnail_sha256": "",
              "look": "waiting" if number % 50 == 0 else "", "look_reason": "", "created_at": at},
             {"id": number, "source_file_id": number, "source_id": source, "category": categories[number % 6], "box_x": 0,

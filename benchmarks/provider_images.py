@@ -17,8 +17,8 @@ def add_images(session: Session, masters: list[bytes], count: int, side: int, ca
     told = []
     for number, master in enumerate(masters):
         file = SourceFile(
-            source_id=source.id or 0, name=f"{category}-{number}.png", file_sha256=sha256(master + category.encode()),
-            size=len(master), format="png", width=side, height=side,
+            source_id=source.id or 0, category=category, name=f"{category}-{number}.png",
+            file_sha256=sha256(master + category.encode()), size=len(master), format="png", width=side, height=side,
         )  # fmt: skip
         session.add(file)
         session.flush()

@@ -231,7 +231,7 @@ class Annotator:
                 if status not in (200, 204) and not (status == 409 and refusable)
             ]
             best = min(answers)
-            if best[0] < 500:
+            if best[0] < 500 or over.is_set():
                 break
             for line in self.lines:
                 line.close()
@@ -460,8 +460,13 @@ def soak(options: argparse.Namespace) -> int:
             clients.stdin.flush()
             seconds = watch(clients)
             told = json.loads(clients.stdout.read())
+        return report(told, seconds)  # before the server is asked to end: one that hangs will not
+
+
+def report(told: dict[str, Any], seconds: float) -> int:
+    """Print what came of it. Returns the exit status."""
     lines, zeros = checked(told)
-    times, number = sorted(told["times"]), len(told["acknowledged"])
+    times, number = sorted(told["times"]) or [0.0], len(told["acknowledged"])
     print(
         f"\r{number:,} decisions acknowledged in {seconds:.0f} s, {number / seconds:.0f}/s, {len(told['undone']):,} of them "
         f"undone; median {statistics.median(times) * 1000:.0f} ms, p95 {times[int(len(times) * 0.95)] * 1000:.0f} ms"
@@ -472,7 +477,7 @@ def soak(options: argparse.Namespace) -> int:
     print("; ".join(f"{what}: {len(cases)}" for what, cases in zeros.items()))
     for what, cases in zeros.items():
         for case in cases[:5]:
-            print(f"  {what}: {case}")
+            print(f"  {what}: {case}", flush=True)
     return 1 if any(zeros.values()) else 0
 
 

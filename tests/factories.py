@@ -75,8 +75,8 @@ def make_image(
     pixels = picture(number, side)
     master = encode_png(pixels)
     file = SourceFile(
-        source_id=_id(source.id), name=f"photo-{number}.png", file_sha256=sha256(master), size=len(master), format="png",
-        width=side, height=side,
+        source_id=_id(source.id), category=category, name=f"photo-{number}.png", file_sha256=sha256(master),
+        size=len(master), format="png", width=side, height=side,
     )  # fmt: skip
     session.add(file)
     session.flush()
@@ -107,7 +107,7 @@ def make_photograph(
     number = next(_numbers)
     data = encode_png(picture(number, side))
     file = SourceFile(
-        source_id=_id(source.id), name=f"{category}/photo-{number}.png", file_sha256=storage().put(data), size=len(data),
+        source_id=_id(source.id), category=category, name=f"{category}/photo-{number}.png", file_sha256=storage().put(data), size=len(data),
         format="PNG", width=side, height=side, look=look, thumbnail_sha256=storage().put(thumbnail_webp(data, 32)), **known,
     )  # fmt: skip
     session.add(file)

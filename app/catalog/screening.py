@@ -83,7 +83,7 @@ _CONTENT = StepRule("content", MEASURE, least={"structure": 0.1})
 _DEGRADED = StepRule(
     "degraded", MEASURE, least={"contrast": 15, "outlines": 1.15}, most={"grain": 25, "blocks": 8, "clipped": 0.9}
 )
-_LEVEL = StepRule("level", MEASURE, least={"high": 85, "medium": 60})
+_LEVEL = StepRule("level", MEASURE, least={"high": 85, "medium": 65})
 _ARTIFACT = {"rain": 25.0, "snow": 20.0, "haze": 40.0, "low_light": 40.0, "old_photo": 25.0}
 # No limit is named, so nothing is computed: NIQE and its kin take a second each.
 _OFF = {step: StepRule(step, OFF) for step in RULED} | {"metric": StepRule("metric", MEASURE)}

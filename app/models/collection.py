@@ -42,13 +42,15 @@ class Look(StrEnum):
 class SourceFile(SQLModel, table=True):
     """One photograph as it was handed over: the original bytes, kept by their hash.
 
-    ``width`` and ``height`` as stored in the file, before EXIF orientation. ``licence`` and ``author`` are empty where those
+    ``category`` is what it was collected for; its patches and images share it. ``width`` and ``height`` as stored in the
+    file, before EXIF orientation. ``licence`` and ``author`` are empty where those
     of the source hold; ``url`` is the photograph's own page or address, ``fetched_at`` when it came from there. ``look`` is
     empty where no person was asked to look.
     """
 
     __tablename__ = "source_file"
     __table_args__ = (
+        Index(None, "source_id", "category"),
         Index(None, "source_id", "licence", "author"),
         Index("ix_source_file_url", "url", sqlite_where=text("url != ''"), postgresql_where=text("url != ''")),
         Index("ix_source_file_look", "look", "id", sqlite_where=_LOOKED_AT, postgresql_where=_LOOKED_AT),
@@ -56,6 +58,7 @@ class SourceFile(SQLModel, table=True):
 
     id: int | None = Field(default=None, primary_key=True)
     source_id: int = Field(foreign_key="source.id", index=True)
+    category: str = Field(default="", max_length=20)
     name: str = Field(max_length=500)
     file_sha256: str = Field(unique=True, max_length=64)
     size: int

@@ -83,7 +83,8 @@ class Platform(Protocol):
 
 @lru_cache
 def _client() -> httpx.Client:
-    return httpx.Client(timeout=TIMEOUT, trust_env=False, follow_redirects=False)
+    once = httpx.Limits(max_keepalive_connections=0)  # questions are seconds apart
+    return httpx.Client(timeout=TIMEOUT, limits=once, trust_env=False, follow_redirects=False)
 
 
 class Interface:

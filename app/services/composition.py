@@ -125,11 +125,11 @@ class Accounting:
 
 
 def accounting(session: Session) -> Accounting:
-    """Count everything: five statements."""
+    """Count everything: four statements."""
     groups = collection_counts.patch_groups(session)
     images = collection_counts.image_stages(session)
     names = {row[0]: row[1] for row in session.execute(select(col(Source.id), col(Source.name)))}
-    photographs = _photographs(session, {g[:2] for g in groups} | set(images))
+    photographs = collection_counts.photographs_by_category(session)
     patches: dict[tuple[int, str], Counter[str]] = {}
     out: dict[tuple[int, str], Counter[str]] = {}
     for group in groups:
@@ -167,20 +167,6 @@ def _way(groups: Iterable[PatchGroup], category: str) -> tuple[StepCount, ...]:
 def _place(step: str) -> tuple[int, str]:
     keys = list(STEPS)
     return (keys.index(step) if step in keys else len(keys), step)
-
-
-def _photographs(session: Session, places: set[tuple[int, str]]) -> dict[tuple[int, str], int]:
-    """Photographs by source and category; where a source has one category only, nothing needs to be looked up."""
-    categories: dict[int, list[str]] = {}
-    for source_id, category in places:
-        categories.setdefault(source_id, []).append(category)
-    several = {source_id for source_id, found in categories.items() if len(found) > 1}
-    counts = dict(collection_counts.photographs_by_category(session, several))
-    for (source_id, _), number in collection_counts.photographs(session).items():
-        if source_id not in several:
-            place = (source_id, categories.get(source_id, [""])[0])
-            counts[place] = counts.get(place, 0) + number
-    return counts
 
 
 def summed(cells: Iterable[Cell]) -> Cell:

@@ -9,6 +9,7 @@ from sqlmodel import Session, col
 
 from app.catalog.categories import CATEGORIES
 from app.models import CandidateSummary, Image, ItemState, Run, Source, Stage, WorkItem
+from app.services.collection_waits import NOTHING_WAITS, CollectionWaits, counted
 from app.services.unindexed import unindexed
 
 _DECIDED = (Stage.VERIFIED, Stage.REJECTED, Stage.REQUESTED)
@@ -74,14 +75,15 @@ class FailedRun:
 
 @dataclass(frozen=True)
 class NeedsPerson:
-    """What goes no further without somebody: pairs to verify, and runs with items that failed or may have."""
+    """What goes no further without somebody: pairs to verify, runs with items that failed or may have, the collection."""
 
     waiting: int
     failed_images: int
     runs: tuple[FailedRun, ...]
+    collection: CollectionWaits = NOTHING_WAITS
 
     def __bool__(self) -> bool:
-        return bool(self.waiting or self.failed_images or self.runs)
+        return bool(self.waiting or self.failed_images or self.runs or self.collection.people)
 
 
 def funnel(session: Session) -> Funnel:
@@ -136,7 +138,7 @@ def cumulative(stages: Mapping[str, int]) -> Counts:
 
 
 def needs_person(session: Session, waiting: int, failed_images: int) -> NeedsPerson:
-    """Runs with failed or unknown items, newest first, beside the two numbers the funnel already knows.
+    """Runs with failed or unknown items, newest first, beside the two numbers the funnel already knows. One statement.
 
     A photograph that was refused is in its run's report, and a provider's failed check on its page: there is nothing to
     retry.
@@ -147,14 +149,20 @@ def needs_person(session: Session, waiting: int, failed_images: int) -> NeedsPer
         .group_by(col(WorkItem.run_id))
         .subquery()
     )
-    rows = session.execute(
-        select(col(Run.id), col(Run.title), col(Run.failed), func.coalesce(unknown.c.n, 0))
+    runs = (
+        select(col(Run.title), col(Run.id), col(Run.failed), func.coalesce(unknown.c.n, 0).label("unknown"))
         .outerjoin(unknown, unknown.c.run_id == col(Run.id))
         .where(col(Run.kind).not_in(["ingest", "gather", "check"]), or_(col(Run.failed) > 0, unknown.c.n > 0))
         .order_by(col(Run.id).desc())
         .limit(5)
-    ).all()
-    return NeedsPerson(waiting, failed_images, tuple(FailedRun(*row) for row in rows))
+        .subquery()
+    )
+    no_run = (literal(0), literal(0))
+    rows = session.execute(union_all(select(runs), *(one.add_columns(*no_run) for one in counted()))).all()
+    failed = sorted((FailedRun(row[1], row[0], *row[2:]) for row in rows if row[2:] != (0, 0)), key=lambda run: -run.run_id)
+    return NeedsPerson(
+        waiting, failed_images, tuple(failed), CollectionWaits.of({row[0]: row[1] for row in rows if row[2:] == (0, 0)})
+    )
 
 
 def _source_names(session: Session) -> dict[str, tuple[str, ...]]:

@@ -71,7 +71,7 @@ def number_of(session: Session, state: str, *, category: str = "", source_id: in
     """Photographs of one category or source (or both), at most ``COUNT_CAP + 1``."""
     query = select(col(SourceFile.id)).where(col(SourceFile.look) == state)
     if category:
-        query = query.where(looks.of_category(category))
+        query = query.where(col(SourceFile.category) == category)
     if source_id:
         query = query.where(col(SourceFile.source_id) == source_id)
     number: int = session.execute(select(func.count()).select_from(query.limit(COUNT_CAP + 1).subquery())).scalar_one()
@@ -123,6 +123,6 @@ def photograph(session: Session, photo_id: int) -> PhotoFacts:
         file.exif, file.width, file.height, file.size, file.look, file.fetched_at, file.created_at,
     )  # fmt: skip
     return PhotoFacts(
-        photo, file.source_id, source.name, found[0].category if found else "", file.look_reason, by or "", file.looked_at,
+        photo, file.source_id, source.name, file.category, file.look_reason, by or "", file.looked_at,
         tuple(file.notes), tuple(PatchOf(p.id or 0, p.state, p.step, p.reason, p.level, p.image_id) for p in found),
     )  # fmt: skip

@@ -4,7 +4,7 @@ full-resolution images and discard those without clearly visible artifacts")."""
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
-from sqlalchemy import ColumnElement, func, select, update
+from sqlalchemy import func, select, update
 from sqlmodel import Session, col
 
 from app.domain.screening import REASON
@@ -48,11 +48,10 @@ def looks(
     session: Session, state: Look = Look.WAITING, *, category: str = "", source_id: int | None = None, after: int = 0
 ) -> Page:
     """Photographs that wait for a look (or were kept, or discarded), oldest first, ids above ``after``. One statement."""
-    laid_out = select(col(Patch.category), func.count()).where(col(Patch.source_file_id) == col(SourceFile.id))
-    laid_in = laid_out.with_only_columns(func.min(col(Patch.category))).correlate(SourceFile).scalar_subquery()
-    number = laid_out.with_only_columns(func.count()).correlate(SourceFile).scalar_subquery()
+    of_file = select(func.count()).where(col(Patch.source_file_id) == col(SourceFile.id))
+    number = of_file.correlate(SourceFile).scalar_subquery()
     query = (
-        select(SourceFile, Source, col(User.name), laid_in, number)
+        select(SourceFile, Source, col(User.name), number)
         .join(Source, col(Source.id) == col(SourceFile.source_id))
         .outerjoin(User, col(User.id) == col(SourceFile.looked_by))
         .where(col(SourceFile.look) == state, col(SourceFile.id) > after)
@@ -60,25 +59,19 @@ def looks(
         .limit(PAGE_SIZE + 1)
     )
     if category:
-        query = query.where(of_category(category))
+        query = query.where(col(SourceFile.category) == category)
     if source_id is not None:
         query = query.where(col(SourceFile.source_id) == source_id)
     rows = session.execute(query).all()
     found = tuple(
         Photograph(
             file.id, file.name, source.name, file.licence or source.licence, file.author or source.author,
-            file.url or source.url, file.keywords, file.thumbnail_sha256, file.width, file.height, of or "", patches,
+            file.url or source.url, file.keywords, file.thumbnail_sha256, file.width, file.height, file.category, patches,
             file.look, file.look_reason, by or "",
         )
-        for file, source, by, of, patches in rows[:PAGE_SIZE]
+        for file, source, by, patches in rows[:PAGE_SIZE]
     )  # fmt: skip
     return Page(found, found[-1].id if len(rows) > PAGE_SIZE else None)
-
-
-def of_category(category: str) -> ColumnElement[bool]:
-    """Whether a photograph was laid out in patches of a category."""
-    laid_out = select(col(Patch.id)).where(col(Patch.source_file_id) == col(SourceFile.id), col(Patch.category) == category)
-    return laid_out.correlate(SourceFile).exists()
 
 
 def look(session: Session, user_id: int, source_file_id: int, *, keep: bool, why: str = "") -> None:

@@ -24,6 +24,7 @@ LONGEST_URL = 2000
 _REDIRECTS = (301, 302, 303, 307, 308)
 _PORTS = {"http": 80, "https": 443}
 
+
 def checked_url(text: str) -> httpx.URL:
     """An address that may be asked for, if its host may. Raises BadImage with the reason."""
     try:

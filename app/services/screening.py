@@ -2,7 +2,7 @@
 
 import math
 from collections import Counter
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import asdict, dataclass, field, replace
 from typing import Any
 
@@ -113,18 +113,20 @@ def quote(session: Session, options: ScreenOptions) -> Quote:
         each = accounts.account(session, spec.provider).prices.get(spec.model, spec.prompt_price.call)
         lines = (Line(f"Screening by {spec.title}", spec.provider, shown, round(each * MICROS), False),)
         facts.append(f"At most {patches(shown)} are shown to {spec.title}: what measurement puts out is not.")
-    measured = sorted(
-        {RULED.index(r.step) for c in rules if counts[c] for r in rules[c] if r.who == MEASURE and (r.least or r.most)}
-    )
-    stands_in = [STEPS[RULED[number]].title for number in measured]
-    notes = (
-        (f"Measured on this machine, which is no VLM's and no person's answer: {', '.join(stands_in)}.",)
-        if stands_in
-        else ()
-    )
     stand_in = bool(vlm) and settings().stand_in(VLMS[vlm].provider)
     estimate = Estimate(counts.total(), lines, sum(line.micros for line in lines), batch=False, stand_in=stand_in)
-    return priced(session, estimate, counts.total(), tuple(facts), notes)
+    return priced(session, estimate, counts.total(), tuple(facts), _notes([rules[category] for category in +counts]))
+
+
+def _notes(rules: Iterable[tuple[StepRule, ...]]) -> tuple[str, ...]:
+    """What the outcome of a run by these rules is not, in sentences."""
+    among = [rule for found in rules for rule in found]
+    measured = {rule.step for rule in among if rule.who == MEASURE and (rule.least or rule.most)}
+    titles = ", ".join(STEPS[step].title for step in RULED if step in measured)
+    notes = [f"Measured on this machine, which is no VLM's and no person's answer: {titles}."] if titles else []
+    if any(rule.step == "unsafe" and rule.who == OFF for rule in among):
+        notes.append("Nobody looks for what is unsafe or private.")
+    return tuple(notes)
 
 
 def start_screening(

@@ -156,18 +156,18 @@ def _gold(session: Session, image: Image, user_id: int) -> None:
 
 
 def _screened(session: Session, source: Source, user_id: int) -> tuple[int, int]:
-    """Photographs that wait for a look or had one, patches in every state; the id of a photograph, of a patch that is out."""
-    known = {
-        "url": "https://example.org/photographs/1", "keywords": ["rain", "street"], "licence": "CC-BY-2.0", "author": "Bob",
-        "exif": {"make": "NIKON CORPORATION", "model": "NIKON D850", "datetime": "2019:01:31 10:00:00"},
-    }  # fmt: skip
-    photo = factories.make_photograph(session, source=source, patches=2, **known)
+    """Photographs that wait for a look or had one, patches in every state; ids of a photograph and a patch that is out."""
+    photo = factories.make_photograph(
+        session, source=source, patches=2, url="https://example.org/photographs/1", keywords=["rain", "street"],
+        licence="CC-BY-2.0", author="Bob",
+        exif={"make": "NIKON CORPORATION", "model": "NIKON D850", "datetime": "2019:01:31 10:00:00"},
+    )  # fmt: skip
     factories.make_photograph(session, source=source)
     factories.make_photograph(session, source=factories.make_source(session, "scans", ""))
     for answer in ("keep", "duplicate"):
         seen = factories.make_photograph(session, source=source)
         look_list.decide(session, user_id, [seen.id or 0], answer)
-    measures = {"artifact": 12.4, "structure": 0.6, "asked_by": "gemini/1", "why": {"artifact_visible": "The street is dry."}}
+    measures = {"artifact": 12.4, "structure": 0.6, "asked_by": "gemini/1", "why": {"artifact_visible": "It is dry."}}
     out = None
     for state in PatchState:
         step, level = {"out": ("artifact", ""), "passed": ("", "low"), "retained": ("", "high")}.get(state, ("", ""))

@@ -113,7 +113,8 @@ def none(findings: list[str]) -> None:
 
 def unfold(page: Page) -> None:
     """Open all that is folded, except what then lies over the rest."""
-    page.evaluate("document.querySelectorAll('details:not(.pop, .popup, .queue)').forEach((part) => { part.open = true; })")
+    lies_over = ".pop, .popup, .queue, .reasons-menu"
+    page.evaluate(f"document.querySelectorAll('details:not({lies_over})').forEach((part) => {{ part.open = true; }})")
 
 
 @both_sizes

@@ -8,6 +8,7 @@ from app.models import CandidateSummary, ItemState, Run, Stage, WorkItem
 from app.services import funnel
 from app.services.changes import digests
 from tests import factories
+from tests.conftest import SignedIn
 
 
 def one_image_at_each_stage(session: Session) -> None:
@@ -102,3 +103,15 @@ def test_digests_change_exactly_with_what_they_stand_for(database: str) -> None:
         moved = digests(session)
     assert moved["funnel"] != after["funnel"]
     assert moved[f"run-{run.id}"] == after[f"run-{run.id}"]
+
+
+def test_the_dashboard_tells_what_waits_before_there_are_images(annotator: SignedIn, researcher: SignedIn) -> None:
+    assert "Nothing collected yet" in annotator.get("/").text
+    with db.unit_of_work() as session:
+        factories.make_photograph(session)
+        for state in ("flagged", "grading", "grading", "waiting"):
+            factories.make_patch(session, state)
+    page = researcher.get("/").text
+    for told in ("1 photograph to look at", "1 flagged patch", "2 patches to grade", "No images yet", "Look at photographs"):
+        assert told in page, told
+    assert "Nothing collected yet" not in page

@@ -195,6 +195,7 @@ def test_what_a_run_would_do_is_told_before_it_starts() -> None:
     assert told.estimate.micros == 0
     assert told.facts == ("2 patches will be screened.",)
     assert "no VLM's and no person's answer: Content, Too degraded, Level" in told.notes[0]
+    assert told.notes[1] == "Nobody looks for what is unsafe or private."
 
 
 @on_sqlite

@@ -8,6 +8,7 @@ from fastapi import APIRouter, Request, Response
 from app.models import Role, RunState, utcnow
 from app.services import funnel as funnels
 from app.services import people, provider_views, run_views
+from app.services.collection_waits import CollectionWaits
 from app.services.estimate import dollars
 from app.services.funnel import CategoryRow, Counts, FailedRun, Funnel, NeedsPerson
 from app.services.provider_views import Spend, State
@@ -66,14 +67,18 @@ _FUNNEL = Funnel(_COUNTS, (CategoryRow("rain", "Rain", ("Unsplash", "own"), _COU
 _RUN = RunProgress(
     7, "pipeline", "Pipeline: Rain", RunState.RUNNING, 1000, 400, 2, 0, utcnow() - timedelta(minutes=3), None, "Ada", 12.5
 )
-_NEEDS = NeedsPerson(300, 3, (FailedRun(7, "Pipeline: Rain", 2, 1),))
+_NEEDS = NeedsPerson(300, 3, (FailedRun(7, "Pipeline: Rain", 2, 1),), CollectionWaits(12_000, 1, 40, 5, 6))
 _SPEND = (
     Spend("gemini", "Google Gemini", True, False, State("ready"), 1_200_000, 9_000_000, 67_000, 5_000_000, 100_000_000),
     Spend("kling", "Kling AI", True, True, State("paused", "Too <dear>."), 0, 28_000, 0, None, 0),
 )
 _NOTHING = DashboardPage((), Funnel(Counts(), (), {}), (), NeedsPerson(0, 0, ()))
 EXAMPLES = {
-    "dashboard/index.html": [DashboardPage(_SPEND, _FUNNEL, (_RUN,), _NEEDS), _NOTHING],
+    "dashboard/index.html": [
+        DashboardPage(_SPEND, _FUNNEL, (_RUN,), _NEEDS),
+        _NOTHING,
+        DashboardPage((), _NOTHING.funnel, (), _NEEDS),
+    ],
     "dashboard/_funnel.html": [FunnelPart(_FUNNEL), FunnelPart(_NOTHING.funnel)],
     "dashboard/_runs.html": [RunningPart((_RUN,), _NEEDS), RunningPart((), _NOTHING.needs)],
     "dashboard/_spend.html": [SpendPart(_SPEND), SpendPart(())],
