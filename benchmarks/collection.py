@@ -74,9 +74,9 @@ def rows(count: int) -> Iterator[tuple[dict[str, Any], dict[str, Any], list[dict
         name = f"{number:064x}"
         yield (
             {"id": number, "source_id": source, "category": categories[number % 6], "name": f"{number:08}.jpg",
-             "file_sha256": name, "size": 300_000, "format": "JPEG", "width": 1024, "height": 1024, "phash": value, "notes": [], "exif": {}, "licence": "",
-             "author": "", "url": "", "keywords": [], "fetched_at": None, "thumbnail_sha256": "",
-             "look": "waiting" if number % 50 == 0 else "", "look_reason": "", "created_at": at},
+             "file_sha256": name, "size": 300_000, "format": "JPEG", "width": 1024, "height": 1024, "phash": value,
+             "notes": [], "exif": {}, "licence": "", "author": "", "url": "", "keywords": [], "fetched_at": None,
+             "thumbnail_sha256": "", "look": "waiting" if number % 50 == 0 else "", "look_reason": "", "created_at": at},
             {"id": number, "source_file_id": number, "source_id": source, "category": categories[number % 6], "box_x": 0,
              "box_y": 0, "box_width": 1024, "box_height": 1024, "undersized": False, "state": state, "step": step,
              "reason": "", "level": ("low", "medium", "high")[number % 3] if step == "sampling" else "", "measures": {},

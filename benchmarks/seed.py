@@ -166,7 +166,8 @@ def _images(
         bare = stage in BARE
         rows: dict[type[SQLModel], list[dict[str, Any]]] = {
             SourceFile: [{**base, "category": category, "name": f"{category}/{image_id:07}.jpg", "file_sha256": key,
-                          "size": 2_000_000, "format": "jpeg", "width": 4000, "height": 3000, "phash": key[:16], "notes": [], "exif": {}}],
+                          "size": 2_000_000, "format": "jpeg", "width": 4000, "height": 3000, "phash": key[:16],
+                          "notes": [], "exif": {}}],
             Image: [{**base, "source_file_id": image_id, "category": category, "box_x": 0, "box_y": 0,
                      "box_width": picture.width, "box_height": picture.height, "undersized": picture.width < 1024,
                      "master_sha256": picture.master, "pixel_sha256": key, "thumbnail_sha256": picture.thumbnail,

@@ -107,8 +107,9 @@ def make_photograph(
     number = next(_numbers)
     data = encode_png(picture(number, side))
     file = SourceFile(
-        source_id=_id(source.id), category=category, name=f"{category}/photo-{number}.png", file_sha256=storage().put(data), size=len(data),
-        format="PNG", width=side, height=side, look=look, thumbnail_sha256=storage().put(thumbnail_webp(data, 32)), **known,
+        source_id=_id(source.id), category=category, name=f"{category}/photo-{number}.png",
+        file_sha256=storage().put(data), size=len(data), format="PNG", width=side, height=side, look=look,
+        thumbnail_sha256=storage().put(thumbnail_webp(data, 32)), **known,
     )  # fmt: skip
     session.add(file)
     session.flush()

@@ -137,8 +137,9 @@ def outcome_key(name: str) -> str:
 def _add(session: Session, run: Run, prepared: Prepared) -> FileOutcome:
     then = how(run.params).then
     row = {
-        "source_id": run.params["source_id"], "category": run.params["category"], "name": prepared.name, "file_sha256": prepared.file_sha256,
-        "size": prepared.size, "format": prepared.format, "width": prepared.width, "height": prepared.height,
+        "source_id": run.params["source_id"], "category": run.params["category"], "name": prepared.name,
+        "file_sha256": prepared.file_sha256, "size": prepared.size, "format": prepared.format, "width": prepared.width,
+        "height": prepared.height,
         "phash": prepared.phash, "notes": list(prepared.notes), "exif": dict(prepared.exif), "created_at": utcnow(),
         "licence": prepared.provenance.licence, "author": prepared.provenance.author, "url": prepared.provenance.url,
         "keywords": list(prepared.provenance.keywords), "fetched_at": prepared.provenance.fetched_at,

@@ -1,4 +1,4 @@
-"""The category a photograph was collected for, which its patches and images share: counted and filtered by without a join."""
+"""The category a photograph was collected for, which its patches and images share: counted and filtered without a join."""
 
 import sqlalchemy as sa
 from alembic import op
