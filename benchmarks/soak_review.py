@@ -19,6 +19,7 @@ import json
 import os
 import random
 import re
+import socket
 import statistics
 import subprocess
 import sys
@@ -343,7 +344,7 @@ def prepare(items: int, annotators: int, overlap: int) -> list[dict[str, Any]]:
     ]  # fmt: skip
 
 
-def end_silent_leases() -> None:
+def end_silent_leases(finished: threading.Event) -> None:
     """Leases of those who fell silent run out. One by one: whoever locks many rows can be in the way of who takes them."""
     from sqlalchemy import select, update
 
@@ -351,13 +352,15 @@ def end_silent_leases() -> None:
     from app.models import ReviewLease, table_of, utcnow
     from app.services.review_leases import LEASE
 
-    leases, now = table_of(ReviewLease), utcnow()
-    silent = (leases.c.expires_at > now) & (leases.c.expires_at < now + LEASE - timedelta(seconds=SILENT))
-    with reading() as session:
-        found = list(session.execute(select(leases.c.id).where(silent)).scalars())
-    for lease in found:
-        with unit_of_work() as session:
-            session.execute(update(leases).where(leases.c.id == lease, silent).values(expires_at=now))
+    leases = table_of(ReviewLease)
+    while not finished.wait(0.5):
+        now = utcnow()
+        silent = (leases.c.expires_at > now) & (leases.c.expires_at < now + LEASE - timedelta(seconds=SILENT))
+        with reading() as session:
+            found = list(session.execute(select(leases.c.id).where(silent)).scalars())
+        for lease in found:
+            with unit_of_work() as session:
+                session.execute(update(leases).where(leases.c.id == lease, silent).values(expires_at=now))
 
 
 def watch(clients: "subprocess.Popen[str]") -> float:
@@ -372,9 +375,11 @@ def watch(clients: "subprocess.Popen[str]") -> float:
     started = moved = time.monotonic()
     last, seconds = 0, 0.0
     assert clients.stdin is not None
+    finished = threading.Event()
+    # On its own: it takes turns to write with the server, and a server that hangs is to be noticed here.
+    threading.Thread(target=end_silent_leases, args=(finished,), daemon=True).start()
     while clients.poll() is None:
         time.sleep(0.5)
-        end_silent_leases()
         with reading() as session:
             left: int = session.execute(waits).scalar_one()
             newest: int = session.execute(select(func.max(reviews.c.id))).scalar_one() or 0
@@ -389,6 +394,7 @@ def watch(clients: "subprocess.Popen[str]") -> float:
             clients.stdin.flush()
         if now - moved > (5 if seconds and not left else STALLED):
             break
+    finished.set()
     clients.stdin.close()
     return seconds or time.monotonic() - started
 
@@ -449,7 +455,7 @@ def soak(options: argparse.Namespace) -> int:
     print(
         f"{options.items:,} pairs, {options.annotators} annotators, {engine}, web processes: {options.processes}", flush=True
     )
-    with server(options.port) as url:
+    with server(int(os.environ["GGT_PORT"])) as url:
         command = [sys.executable, "-m", "benchmarks.soak_review", "--client", url]
         with subprocess.Popen(
             command, cwd=ROOT, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True
@@ -486,7 +492,6 @@ def main() -> None:
     parser.add_argument("--annotators", type=int, default=50)
     parser.add_argument("--items", type=int, default=10_000)
     parser.add_argument("--overlap", type=int, default=2)
-    parser.add_argument("--port", type=int, default=8162)
     parser.add_argument("--postgresql", action="store_true")
     parser.add_argument("--processes", type=int, default=1)
     parser.add_argument("--client", default="")
@@ -497,8 +502,10 @@ def main() -> None:
     if options.annotators < 4 * (options.overlap + 1):
         parser.error("half of the annotators must be enough for overlap + 1, also when some leave for good")
     with tempfile.TemporaryDirectory(prefix="ggt-soak-", ignore_cleanup_errors=True) as folder:
-        os.environ |= {"GGT_DATA_DIR": f"{folder}/data", "GGT_PORT": str(options.port)}
-        os.environ["GGT_WEB_PROCESSES"] = str(options.processes)
+        with socket.socket() as free:
+            free.bind(("127.0.0.1", 0))
+            port = free.getsockname()[1]
+        os.environ |= {"GGT_DATA_DIR": f"{folder}/data", "GGT_PORT": str(port), "GGT_WEB_PROCESSES": str(options.processes)}
         Path(f"{folder}/data").mkdir()
         if options.postgresql:
             from tests.databases import PostgresServer

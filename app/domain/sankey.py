@@ -6,6 +6,7 @@ stands in a slot at least as high as its label, so that neither nodes nor labels
 
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
+from typing import Literal
 
 
 @dataclass(frozen=True)
@@ -29,18 +30,22 @@ class Link:
 
 @dataclass(frozen=True)
 class Size:
-    """The room, in pixels: ``height`` is what the flow itself may take, small nodes may make the diagram higher."""
+    """The room, in pixels: ``height`` is what the flow itself may take, small nodes may make the diagram higher.
+
+    ``right`` is what the labels of the last column take on its right; without it they stand on its left.
+    """
 
     width: float = 1100
     height: float = 360
     node: float = 10
     gap: float = 6
     slot: float = 15
+    right: float = 0
 
 
 @dataclass(frozen=True)
 class PlacedNode:
-    """A node's box. ``slot_y`` and ``slot`` are where its label may stand; ``last``: it is in the last column."""
+    """A node's box. ``slot_y`` and ``slot`` are where its label may stand, on its left or its right."""
 
     key: str
     title: str
@@ -52,7 +57,7 @@ class PlacedNode:
     height: float
     slot_y: float
     slot: float
-    last: bool
+    label: Literal["left", "right"]
 
     @property
     def middle(self) -> float:
@@ -109,11 +114,11 @@ def layout(nodes: Sequence[Node], links: Iterable[Link], size: Size = Size()) ->
     scale = min(
         max(size.height - size.gap * (len(column) - 1), size.slot) / sum(values[n.key] for n in column) for column in columns
     )
-    step = (size.width - size.node) / max(1, len(columns) - 1)
+    step = (size.width - size.node - size.right) / max(1, len(columns) - 1)
     placed = {
         node.key: node
         for number, column in enumerate(columns)
-        for node in _column(column, values, scale, number * step, size, last=number == len(columns) - 1)
+        for node in _column(column, values, scale, number * step, size, last=number == len(columns) - 1 and not size.right)
     }
     height = max(node.slot_y + node.slot for node in placed.values())
     order = {node.key: number for number, node in enumerate(shown)}
@@ -139,7 +144,8 @@ def _column(
         height = values[node.key] * scale
         slot = max(height, size.slot)
         y = top + (slot - height) / 2
-        yield PlacedNode(node.key, node.title, node.tone, values[node.key], x, y, size.node, height, top, slot, last)
+        label: Literal["left", "right"] = "left" if last else "right"
+        yield PlacedNode(node.key, node.title, node.tone, values[node.key], x, y, size.node, height, top, slot, label)
         top += slot + size.gap
 
 

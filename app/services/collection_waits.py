@@ -4,10 +4,11 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from sqlalchemy import Select, func, literal, select
+from sqlalchemy import ColumnElement, Select, func, literal, select
 from sqlmodel import SQLModel, col
 
 from app.models import Look, Patch, PatchState, SourceFile
+from app.services.looks import look_is
 
 COUNT_CAP = 10_000
 
@@ -45,11 +46,11 @@ NOTHING_WAITS = CollectionWaits()
 def counted() -> list[Select[Any]]:
     """Statements that give a name and a number each, to be put together with others; they read indexes alone."""
 
-    def number(name: str, table: type[SQLModel], column: Any, value: str) -> Select[Any]:
-        some = select(literal(1)).select_from(table).where(col(column) == value).limit(COUNT_CAP + 1).subquery()
+    def number(name: str, table: type[SQLModel], condition: ColumnElement[bool]) -> Select[Any]:
+        some = select(literal(1)).select_from(table).where(condition).limit(COUNT_CAP + 1).subquery()
         found: Any = select(literal(name), func.count()).select_from(some)
         return found  # type: ignore[no-any-return]
 
     states = (PatchState.FLAGGED, PatchState.GRADING, PatchState.WAITING, PatchState.PASSED)
-    patches = [number(state.value, Patch, Patch.state, state) for state in states]
-    return [number("looks", SourceFile, SourceFile.look, Look.WAITING), *patches]
+    patches = [number(state.value, Patch, col(Patch.state) == state) for state in states]
+    return [number("looks", SourceFile, look_is(Look.WAITING)), *patches]

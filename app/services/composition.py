@@ -201,7 +201,7 @@ def flows(found: Accounting, *, sources: bool) -> tuple[list[Node], list[Link]]:
     if sources and len(largest) < len(sizes):
         nodes.append(Node("source:", 0, f"{len(sizes) - len(largest)} other sources"))
     nodes += [Node(f"category:{key}", 1, category.title) for key, category in CATEGORIES.items()]
-    nodes += [Node("retained", 2, "Retained", "ok"), Node("passed", 2, "Passed, to be drawn", "ok")]
+    nodes += [Node("retained", 2, "Retained", "ok"), Node("passed", 2, "Passed", "ok")]
     nodes += [Node("not_drawn", 2, "Not drawn"), Node("unscreened", 2, "Being screened", "open")]
     nodes += [Node(f"out:{step}", 2, f"Out: {step_title(step)}", "out") for step in found.steps]
     nodes += [Node("pairs", 3, "Pairs", "ok"), Node("under_way", 3, "Under way", "open")]

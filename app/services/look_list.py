@@ -69,7 +69,7 @@ def counts(session: Session) -> dict[str, int]:
 
 def number_of(session: Session, state: str, *, category: str = "", source_id: int = 0) -> int:
     """Photographs of one category or source (or both), at most ``COUNT_CAP + 1``."""
-    query = select(col(SourceFile.id)).where(col(SourceFile.look) == state)
+    query = select(col(SourceFile.id)).where(looks.look_is(state))
     if category:
         query = query.where(col(SourceFile.category) == category)
     if source_id:

@@ -4,7 +4,7 @@ full-resolution images and discard those without clearly visible artifacts")."""
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
-from sqlalchemy import func, select, update
+from sqlalchemy import ColumnElement, and_, func, literal_column, select, update
 from sqlmodel import Session, col
 
 from app.domain.screening import REASON
@@ -44,6 +44,11 @@ class Page:
     after: int | None
 
 
+def look_is(state: str) -> ColumnElement[bool]:
+    """Whether that came of a photograph's look, said so that SQLite's index of those that were to be looked at serves."""
+    return and_(col(SourceFile.look) == state, col(SourceFile.look) != literal_column("''"))
+
+
 def looks(
     session: Session, state: Look = Look.WAITING, *, category: str = "", source_id: int | None = None, after: int = 0
 ) -> Page:
@@ -54,7 +59,7 @@ def looks(
         select(SourceFile, Source, col(User.name), number)
         .join(Source, col(Source.id) == col(SourceFile.source_id))
         .outerjoin(User, col(User.id) == col(SourceFile.looked_by))
-        .where(col(SourceFile.look) == state, col(SourceFile.id) > after)
+        .where(look_is(state), col(SourceFile.id) > after)
         .order_by(col(SourceFile.id))
         .limit(PAGE_SIZE + 1)
     )

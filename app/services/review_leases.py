@@ -77,22 +77,24 @@ def _free_slots(session: Session, user_id: int, found: Sequence[Any], now: datet
     wanted = {row[0]: row[2] for row in found}
     candidates = [row[1] for row in found]
     used: dict[int, set[int]] = {image: set() for image in wanted}
+    own: dict[int, int] = {}
+    # Leases before decisions: a decision that is stored between the two looks ends its lease, and the other way round its
+    # slot would look free of both.
+    for image, slot, holder, until in session.execute(
+        select(LEASES.c.image_id, LEASES.c.slot, LEASES.c.user_id, LEASES.c.expires_at).where(
+            LEASES.c.image_id.in_(wanted), LEASES.c.slot.is_not(None)
+        )
+    ).all():
+        if holder == user_id:
+            own[image] = slot
+        elif until > now:
+            used[image].add(slot)
     for image, slot in session.execute(
         select(REVIEWS.c.image_id, REVIEWS.c.slot).where(
             REVIEWS.c.candidate_id.in_(candidates), REVIEWS.c.slot.is_not(None), REVIEWS.c.undone_at.is_(None)
         )
     ):
         used[image].add(slot)
-    own: dict[int, int] = {}
-    for image, slot, holder, until in session.execute(
-        select(LEASES.c.image_id, LEASES.c.slot, LEASES.c.user_id, LEASES.c.expires_at).where(
-            LEASES.c.image_id.in_(wanted), LEASES.c.slot.is_not(None)
-        )
-    ):
-        if holder == user_id:
-            own[image] = slot
-        elif until > now:
-            used[image].add(slot)
     # A lease of one's own on a slot that has its decision by now is of no use: that slot is taken.
     stale = [image for image, slot in own.items() if slot in used[image] or slot >= wanted[image]]
     if stale:

@@ -73,6 +73,13 @@ def number(value: float) -> str:
     return f"{value:,}" if isinstance(value, int) else f"{value:,.2f}"
 
 
+def short(value: int) -> str:
+    """12345 -> "12k", 1200000 -> "1.2M", for where there is little room; below ten thousand as it is."""
+    if value < 10_000:
+        return f"{value:,}"
+    return f"{value / 1000:.0f}k" if value < 999_500 else f"{value / 1_000_000:.1f}M"
+
+
 def percent(share: float, digits: int = 1) -> str:
     """A share of one: 0.864 -> "86.4 %"."""
     return f"{share * 100:.{digits}f} %"
@@ -140,7 +147,7 @@ def environment() -> Environment:
         loader=FileSystemLoader(TEMPLATES), autoescape=True, undefined=StrictUndefined, trim_blocks=True, lstrip_blocks=True
     )
     made.filters.update(
-        number=number, percent=percent, duration=duration, ago=ago, when=when, bytes=file_size
+        number=number, short=short, percent=percent, duration=duration, ago=ago, when=when, bytes=file_size
     )  # fmt: skip
     made.globals.update(asset=asset)
     return made

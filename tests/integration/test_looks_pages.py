@@ -1,9 +1,11 @@
 """Looks and single photographs without a script: forms, filters, who may what, and the pictures that are sent."""
 
 import re
+from typing import Any
 
 import numpy as np
 import pytest
+from sqlalchemy import event
 from sqlmodel import col, select
 
 from app import db
@@ -173,3 +175,19 @@ def test_a_patchs_pixels_are_those_of_its_photograph(annotator: SignedIn) -> Non
         session.get_one(Patch, ids[0]).thumbnail_sha256 = storage().put(preview.content + b"\0")
     assert "immutable" in annotator.get(f"/files/patches/{ids[0]}/thumbnail").headers["cache-control"]
     assert annotator.get("/files/patches/99/file").status_code == 404
+
+
+@one_engine
+@pytest.mark.parametrize("path", ["/", "/looks", "/looks?category=rain", "/looks/tiles?state=kept"])
+def test_photographs_that_wait_are_found_by_their_index(annotator: SignedIn, path: str) -> None:
+    """SQLite uses a partial index only where the statement itself says its condition; it would read the whole table."""
+    photographs(1)
+    sent: list[tuple[str, Any]] = []
+    event.listen(db.engine(), "before_cursor_execute", lambda *call: sent.append((call[2], call[3])))
+    assert annotator.get(path).status_code == 200
+    found = [(statement, given) for statement, given in sent if "source_file.look = ?" in statement]
+    assert found
+    for statement, given in found:
+        with db.engine().connect() as connection:
+            plan = str(connection.exec_driver_sql(f"EXPLAIN QUERY PLAN {statement}", given).all())
+        assert "ix_source_file_look (look=?" in plan, plan

@@ -84,3 +84,12 @@ def test_the_flow_takes_the_height_it_may() -> None:
 def test_a_wrong_link_is_an_error(link: Link) -> None:
     with pytest.raises(ValueError, match=r"there is no node|later column|below zero"):
         layout(NODES, [link])
+
+
+def test_labels_of_the_last_column_get_room_on_the_right() -> None:
+    values = [100, 100, 100, 100, 100, 100, 100, 100]
+    links = [Link(s, t, value) for (s, t), value in zip(PATHS, values, strict=True)]
+    roomy = layout(NODES, links, Size(right=90))
+    assert {node.label for node in roomy.nodes} == {"right"}
+    assert max(node.x + node.width for node in roomy.nodes) == pytest.approx(Size().width - 90)
+    assert {node.key for node in layout(NODES, links).nodes if node.label == "left"} == {"end", "out"}

@@ -26,7 +26,7 @@ from app.web.viewer import Viewer
 router = APIRouter(prefix="/composition")
 
 WIDE = sankey.Size(width=1110, height=340)
-NARROW = sankey.Size(width=360, height=320, node=6, gap=5, slot=15)
+NARROW = sankey.Size(width=360, height=320, node=6, gap=5, slot=15, right=94)
 COLUMNS = {
     "photographs": "Photographs", "patches": "Patches", "waiting": "Being screened", "screened": "Screened",
     "passed": "Passed", "not_drawn": "Not drawn", "retained": "Retained", "generated": "Generated", "pairs": "Pairs",
@@ -54,10 +54,11 @@ class Target:
 
 @dataclass(frozen=True)
 class StepLine:
-    """One category through all steps of screening."""
+    """One category through the steps of screening at which anything happens, and what is left after all."""
 
     title: str
     steps: tuple[StepCount, ...]
+    after: int
 
 
 @dataclass(frozen=True)
@@ -141,6 +142,7 @@ def _page(found: Accounting, wanted: dict[str, int], problem: str = "") -> Compo
 
     rows = tuple(line(row, CATEGORIES[row.category].title if row.category else "") for row in found.rows)
     sums = [line(Row(0, "", key, cell), CATEGORIES[key].title) for key, cell in found.categories.items() if _any(cell)]
+    used = [n for n, key in enumerate(STEPS) if any(_happens(way[n]) for way in found.ways.values() if way)]
     return CompositionPage(
         found.total,
         sankey.layout(*composition.flows(found, sources=True), WIDE),
@@ -150,10 +152,19 @@ def _page(found: Accounting, wanted: dict[str, int], problem: str = "") -> Compo
             for key, cell in found.categories.items()
         ),
         columns, rows, (*sums, line(Row(0, "", "", found.total), "All")),
-        tuple(step.title for step in STEPS.values()),
-        tuple(StepLine(CATEGORIES[key].title, way) for key, way in found.ways.items() if way),
+        tuple(step.title for n, step in enumerate(STEPS.values()) if n in used),
+        tuple(
+            StepLine(CATEGORIES[key].title, tuple(way[n] for n in used), way[-1].after)
+            for key, way in found.ways.items()
+            if way
+        ),
         problem,
     )  # fmt: skip
+
+
+def _happens(step: StepCount) -> bool:
+    """Whether anything is put out at a step, or waits there."""
+    return bool(step.out or step.flagged or step.waiting)
 
 
 def _any(cell: Cell) -> bool:
