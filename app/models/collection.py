@@ -109,7 +109,22 @@ class Stage(StrEnum):
     SET_ASIDE = "set_aside"
 
 
-class Image(SQLModel, table=True):
+class Boxed(SQLModel):
+    """A rectangle of a photograph in pixels, after the photograph was reduced to ``resized_*`` where that is set.
+
+    ``undersized``: the photograph is smaller than a patch, and the box is all of it.
+    """
+
+    resized_width: int | None = None
+    resized_height: int | None = None
+    box_x: int
+    box_y: int
+    box_width: int
+    box_height: int
+    undersized: bool = False
+
+
+class Image(Boxed, table=True):
     """One LQ input: a patch of a source file (its box, after an optional resize) with its lossless master."""
 
     __table_args__ = (
@@ -123,13 +138,6 @@ class Image(SQLModel, table=True):
     source_file_id: int = Field(foreign_key="source_file.id")
     source_id: int = Field(foreign_key="source.id")
     category: str = Field(max_length=20)
-    resized_width: int | None = None
-    resized_height: int | None = None
-    box_x: int
-    box_y: int
-    box_width: int
-    box_height: int
-    undersized: bool = False
     master_sha256: str = Field(max_length=64)
     pixel_sha256: str = Field(max_length=64, index=True)
     thumbnail_sha256: str = Field(max_length=64)

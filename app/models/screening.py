@@ -7,6 +7,7 @@ from sqlalchemy import Index, UniqueConstraint
 from sqlmodel import Field, SQLModel
 
 from app.models.base import Json, JsonColumn, UtcDateTime, utcnow
+from app.models.collection import Boxed
 
 
 class PatchState(StrEnum):
@@ -27,11 +28,11 @@ class PatchState(StrEnum):
     RETAINED = "retained"
 
 
-class Patch(SQLModel, table=True):
+class Patch(Boxed, table=True):
     """A crop box of a photograph while it is screened; its pixels are made from the photograph when they are needed.
 
-    ``resized_*`` is the size the photograph is reduced to before the box is cut. ``step`` is where screening ended or stands
-    (:mod:`app.catalog.screening`), ``reason`` says why in words, ``level`` is high, medium or low quality, or empty.
+    ``step`` is where screening ended or stands (:mod:`app.catalog.screening`), ``reason`` says why in words, ``level`` is
+    high, medium or low quality, or empty.
     ``measures`` holds each number with its name, and who gave an answer (``"artifact_by": "gemini-3.1-pro"``).
     ``image_id`` is set when it is retained.
     """
@@ -46,13 +47,6 @@ class Patch(SQLModel, table=True):
     source_file_id: int = Field(foreign_key="source_file.id")
     source_id: int = Field(foreign_key="source.id")
     category: str = Field(max_length=20)
-    resized_width: int | None = None
-    resized_height: int | None = None
-    box_x: int
-    box_y: int
-    box_width: int
-    box_height: int
-    undersized: bool = False
     state: str = Field(default=PatchState.WAITING, max_length=10)
     step: str = Field(default="", max_length=12)
     reason: str = Field(default="", max_length=200)

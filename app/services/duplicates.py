@@ -1,5 +1,6 @@
 """Photographs that are here already: the same bytes, or what people call the same picture; across all sources and splits."""
 
+from sqlalchemy import ColumnElement, literal_column
 from sqlmodel import Session, and_, col, or_, select
 
 from app.domain.near_duplicates import bands, hamming, is_near_duplicate, neighbours
@@ -19,10 +20,14 @@ def exact_duplicate(session: Session, source_id: int, name: str, file_sha256: st
 
 def here_from(session: Session, source_id: int, name: str, url: str) -> bool:
     """Whether this source has a photograph of that name and address already."""
-    here = select(SourceFile.id).where(
-        col(SourceFile.url) == url, col(SourceFile.name) == name, col(SourceFile.source_id) == source_id
-    )
-    return bool(url) and session.exec(here).first() is not None
+    # By the address alone, which few share: SQLite would rather walk all photographs of the source.
+    here = select(SourceFile.source_id, SourceFile.name).where(at_address(url))
+    return bool(url) and (source_id, name) in session.exec(here).all()
+
+
+def at_address(url: str) -> ColumnElement[bool]:
+    """Whether a photograph came from that address, said so that SQLite's index of those that have one serves."""
+    return and_(col(SourceFile.url) == url, col(SourceFile.url) != literal_column("''"))
 
 
 def near_duplicate(session: Session, run: Run, prepared: Prepared, *, across_only: bool = False) -> FileOutcome | None:

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from typing import Any, Literal
 from urllib.parse import urlsplit
 
+from sqlalchemy import literal_column
 from sqlmodel import Session, col, select
 
 from app import jobs
@@ -96,7 +97,9 @@ def _new(work: Work, found: Sequence[Found]) -> list[Found]:
     with reading() as session:
         outcomes = select(WorkItem.key).where(col(WorkItem.run_id) == work.run_id, col(WorkItem.key).in_(keys))
         dealt_with = {keys[key] for key in session.exec(outcomes)}
-        on_record = select(SourceFile.url, SourceFile.name).where(col(SourceFile.url) != "", col(SourceFile.url).in_(pages))
+        on_record = select(SourceFile.url, SourceFile.name).where(
+            col(SourceFile.url) != literal_column("''"), col(SourceFile.url).in_(pages)
+        )
         here = dict(session.exec(on_record).all())
     left = {name: one for name, one in names.items() if name not in dealt_with}
     known = {name: here[one.page_url] for name, one in left.items() if one.page_url in here}

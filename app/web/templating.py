@@ -43,7 +43,7 @@ class NavItem:
         return any(path == own or path.startswith(f"{own}/") for own in (self.path, *self.within))
 
 
-COLLECTION = ("/looks", "/patches", "/composition", "/licences")
+COLLECTION = ("/looks", "/patches", "/composition", "/licences", "/gather")
 
 
 NAV = (
@@ -60,7 +60,6 @@ NAV = (
     NavItem("Calibration", "/calibration", roles=(Role.ADMIN, Role.RESEARCHER)),
     NavItem("Prompts", "/prompts"),
     NavItem("Ingest", "/ingest", "Run", (Role.ADMIN, Role.RESEARCHER)),
-    NavItem("Gather", "/gather", "Run", (Role.ADMIN, Role.RESEARCHER)),
     NavItem("Runs", "/runs", "Run"),
     NavItem("Providers", "/providers", "Run", (Role.ADMIN,)),
     NavItem("People", "/people", "Run", (Role.ADMIN,)),

@@ -4,17 +4,20 @@ import io
 import os
 import threading
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
 from PIL import Image as PilImage
 from PIL import ImageOps
+from sqlalchemy import event
 from sqlmodel import col, func, select
 
-from app.db import reading, unit_of_work
+from app.db import engine, reading, unit_of_work
 from app.errors import Conflict, GgtError
 from app.models import Image, ItemState, Run, RunState, Source, SourceFile, WorkItem
 from app.services import ingest
+from app.services.duplicates import at_address, here_from
 from app.services.ingest import SourceInput
 from app.storage import storage
 from tests.factories import picture
@@ -226,3 +229,19 @@ def test_two_ingests_of_one_folder_at_once_add_each_photo_once(tmp_path: Path) -
     assert (rows(Source), rows(SourceFile), rows(Image)) == (1, 8, 8)
     assert sum(report["ingested"] for report in reports) == 8
     assert sum(report["known"] for report in reports) == 8
+
+
+@on_sqlite
+def test_an_address_that_is_here_is_found_by_its_index() -> None:
+    """Asked for each row of a manifest, before it is fetched: reading all of a source each time takes days at a million."""
+    sent: list[tuple[str, Any]] = []
+    event.listen(engine(), "before_cursor_execute", lambda *call: sent.append((call[2], call[3])))
+    with reading() as session:
+        assert not here_from(session, 1, "a.jpg", "https://example.org/a.jpg")
+        session.exec(select(SourceFile.id).where(at_address("https://example.org/b.jpg"))).all()
+    found = [(statement, given) for statement, given in sent if "source_file.url = ?" in statement]
+    assert len(found) == 2
+    for statement, given in found:
+        with engine().connect() as connection:
+            plan = str(connection.exec_driver_sql(f"EXPLAIN QUERY PLAN {statement}", given).all())
+        assert "ix_source_file_url (url=?" in plan, plan

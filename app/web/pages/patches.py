@@ -12,6 +12,7 @@ from app.services import patch_list, sources
 from app.services.patch_list import SAFE, UNDO, UNSAFE, Found, PatchFacts, PatchFilter, PatchTile
 from app.web.deps import Annotator, Reader, Writer
 from app.web.errors import wants_json
+from app.web.pages.images import Option, Select
 from app.web.pages.sift import Answer, Controls, Did, answered, did
 from app.web.templating import render
 from app.web.viewer import Viewer
@@ -69,21 +70,6 @@ class StateLink:
     url: str
     chosen: bool
     meaning: str
-
-
-@dataclass(frozen=True)
-class Option:
-    value: str
-    title: str
-    chosen: bool
-
-
-@dataclass(frozen=True)
-class Select:
-    name: str
-    title: str
-    any: str
-    options: tuple[Option, ...]
 
 
 @dataclass(frozen=True)
