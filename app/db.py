@@ -12,13 +12,14 @@ import threading
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from functools import lru_cache
+from functools import cache, lru_cache
 from typing import Any, Generic, TypeVar, cast
 
 from sqlalchemy import Connection, Engine, create_engine, event
 from sqlalchemy.dialects import postgresql, sqlite
 from sqlalchemy.exc import DBAPIError, DisconnectionError
 from sqlalchemy.exc import TimeoutError as NoConnection
+from sqlalchemy.sql.dml import ReturningInsert
 from sqlmodel import Session, SQLModel
 
 from app.config import settings
@@ -204,10 +205,17 @@ def insert_ignore(session: Session, table: type[SQLModel], rows: Sequence[Mappin
     """Insert rows, leaving out those that a unique constraint already holds. Returns the ids of the new ones."""
     if not rows:
         return []
-    dialect = postgresql if session.get_bind().dialect.name == "postgresql" else sqlite
-    key = table.__table__.primary_key.columns[0]  # type: ignore[attr-defined]
-    statement = dialect.insert(table).values(list(rows)).on_conflict_do_nothing().returning(key)
-    return list(session.execute(statement).scalars())
+    statement = _insert_ignore(session.get_bind().dialect.name, table)
+    return list(session.execute(statement, [dict(row) for row in rows]).scalars())
+
+
+@cache
+def _insert_ignore(dialect: str, table: type[SQLModel]) -> ReturningInsert[tuple[int]]:
+    """Without the rows in it: then SQLAlchemy compiles it once, which costs more than most inserts."""
+    into = table.__table__  # type: ignore[attr-defined]
+    insert = (postgresql if dialect == "postgresql" else sqlite).insert(into)
+    statement: ReturningInsert[tuple[int]] = insert.on_conflict_do_nothing().returning(into.primary_key.columns[0])
+    return statement
 
 
 def _refuse_flush(session: Session, *_: object) -> None:

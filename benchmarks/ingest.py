@@ -57,11 +57,12 @@ def ingest(data: bytes, patching: Patching, spent: dict[str, float]) -> int:
         return now
 
     start = clock()
-    pixels = decode(data).pixels
+    decoded = decode(data, reduce_to=lambda width, height: plan_patches(width, height, patching).resized)
+    pixels = decoded.pixels
     start = lap("decode", start)
     sha256(data), phash(pixels)
     start = lap("hash", start)
-    patches = list(cut(pixels, plan_patches(pixels.shape[1], pixels.shape[0], patching)))
+    patches = list(cut(pixels, plan_patches(decoded.width, decoded.height, patching)))
     start = lap("cut", start)
     for _, patch in patches:
         pixel_hash(patch)

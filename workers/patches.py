@@ -9,7 +9,6 @@ from numpy.typing import NDArray
 
 from app import imaging
 from app.domain.patching import Box, Plan
-from app.imaging.encode import resize
 from app.models import Patch
 from app.storage import storage
 from workers.pixels import ANY_SIZE
@@ -22,8 +21,8 @@ _one_at_a_time = threading.Lock()
 def cut(file_sha256: str, patches: Iterable[Patch]) -> Iterator[tuple[Patch, Rgb]]:
     """The pixels (H, W, 3) of patches of one photograph and category, which is decoded once."""
     patches = list(patches)
-    pixels = imaging.decode(storage().get(file_sha256), ANY_SIZE).pixels
-    for patch, (_, found) in zip(patches, imaging.cut(pixels, _plan(patches)), strict=True):
+    plan = _plan(patches)
+    for patch, (_, found) in zip(patches, imaging.cut(_decoded(file_sha256, plan.resized), plan), strict=True):
         yield patch, found
 
 
@@ -31,14 +30,15 @@ def cut_one(file_sha256: str, patch: Patch) -> Rgb:
     """The pixels of one patch. The last photographs stay decoded, since the next patch asked for is often of the same."""
     plan = _plan([patch])
     with _one_at_a_time:  # many threads ask for patches of one photograph: it is decoded once, and not by each
-        pixels = _photograph(file_sha256, plan.resized)
+        pixels = _kept(file_sha256, plan.resized)
     return next(imaging.cut(pixels, Plan(None, plan.boxes)))[1]
 
 
-@lru_cache(maxsize=2)
-def _photograph(file_sha256: str, resized: tuple[int, int] | None) -> Rgb:
-    pixels = imaging.decode(storage().get(file_sha256), ANY_SIZE).pixels
-    return resize(pixels, *resized) if resized else pixels
+def _decoded(file_sha256: str, resized: tuple[int, int] | None) -> Rgb:
+    return imaging.decode(storage().get(file_sha256), ANY_SIZE, lambda _width, _height: resized).pixels
+
+
+_kept = lru_cache(maxsize=2)(_decoded)
 
 
 def _plan(patches: list[Patch]) -> Plan:

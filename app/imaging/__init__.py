@@ -6,13 +6,14 @@ user's bytes, so its SVG, PDF and other loaders stay out of reach. Everything is
 
 import pyvips
 
-from app.imaging.decode import Decoded, Limits, decode
+from app.imaging.decode import Decoded, Limits, at_most, decode
 from app.imaging.encode import cut, encode_png, thumbnail_webp
 from app.imaging.hashing import phash, pixel_hash, sha256
 
 __all__ = [
     "Decoded",
     "Limits",
+    "at_most",
     "cut",
     "decode",
     "encode_png",

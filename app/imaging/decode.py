@@ -2,6 +2,7 @@
 
 import re
 import struct
+from collections.abc import Callable
 from dataclasses import dataclass
 from io import BytesIO
 from pathlib import Path
@@ -36,24 +37,45 @@ class Limits:
 class Decoded:
     """A photograph as it is meant to be seen.
 
-    ``pixels``: (H, W, 3) uint8 RGB, sRGB, upright. ``original_width`` and ``original_height``: as stored in the file,
-    before EXIF orientation. ``notes``: what was done beyond plain decoding, for people. ``exif``: at most ``make``,
-    ``model`` and ``datetime``; never a position.
+    ``pixels``: (H, W, 3) uint8 RGB, sRGB, upright, reduced where that was asked for. ``width`` and ``height``: the whole
+    photograph's, upright. ``original_width`` and ``original_height``: as stored in the file, before EXIF orientation.
+    ``notes``: what was done beyond plain decoding, for people. ``exif``: at most ``make``, ``model`` and ``datetime``;
+    never a position.
     """
 
     pixels: NDArray[np.uint8]
     format: Format
+    width: int
+    height: int
     original_width: int
     original_height: int
     notes: tuple[str, ...]
     exif: dict[str, str]
 
 
-def decode(source: Path | bytes, limits: Limits = Limits()) -> Decoded:
+Size = tuple[int, int]
+"""Width and height in pixels."""
+
+
+def at_most(side: int) -> Callable[[int, int], Size]:
+    """For ``reduce_to``: no side longer than that, and none enlarged."""
+
+    def size(width: int, height: int) -> Size:
+        longer = max(width, height, side)
+        return max(round(width * side / longer), 1), max(round(height * side / longer), 1)
+
+    return size
+
+
+def decode(
+    source: Path | bytes, limits: Limits = Limits(), reduce_to: Callable[[int, int], Size | None] | None = None
+) -> Decoded:
     """Decode a JPEG, PNG, WebP, TIFF or BMP, known by its content, from a path or from its bytes.
 
-    The first frame of an animation and the first page of a TIFF are taken, and noted. Raises BadImage with the reason:
-    unreadable, empty, too large, too small, of another type, cut short, corrupt.
+    ``reduce_to`` says from the upright width and height to which size the pixels are reduced on their way (Lanczos), None
+    for not at all; the photograph is then never held whole. The first frame of an animation and the first page of a TIFF
+    are taken, and noted. Raises BadImage with the reason: unreadable, empty, too large, too small, of another type, cut
+    short, corrupt.
     """
     data = source if isinstance(source, bytes) else read_bytes(source, limits.max_bytes)
     if not data:
@@ -64,21 +86,37 @@ def decode(source: Path | bytes, limits: Limits = Limits()) -> Decoded:
     try:
         image = _open_bmp(data, limits) if fmt == "BMP" else _open(data, fmt)
         _check_size(image.width, image.height, limits)
-        width, height = image.width, image.height
+        original = image.width, image.height
+        turn = image.get("orientation") if image.get_typeof("orientation") else 1
+        width, height = original[::-1] if turn > 4 else original
+        wanted = reduce_to(width, height) if reduce_to else None
         notes = _frame_notes(image, data, fmt)
         exif = _camera(image)
+        if fmt == "JPEG" and wanted and (shrink := _jpeg_shrink(width, height, wanted)) > 1:
+            image = pyvips.Image.jpegload_buffer(data, access="sequential", fail_on="warning", shrink=shrink)
         image, colour_notes = to_srgb(image)
-        if image.get_typeof("orientation") and image.get("orientation") > 1:
+        if turn > 1:
             # Turning reads out of order, which a sequential decoder cannot.
             image = image.copy_memory().autorot()
             notes += ("turned upright as its EXIF orientation says",)
+        if wanted and wanted != (image.width, image.height):
+            image = image.thumbnail_image(wanted[0], height=wanted[1], size="force", no_rotate=True)
         pixels = np.frombuffer(image.write_to_memory(), np.uint8).reshape(image.height, image.width, 3)
     except (pyvips.Error, OSError, ValueError, SyntaxError, EOFError, struct.error) as error:
         # libvips keeps one error text for all threads, so the reason comes from the bytes and not from that text.
         if is_cut_short(data, fmt):
             raise BadImage(f"truncated: the {fmt} ends before the image does") from error
         raise BadImage(f"{'corrupt or truncated' if fmt == 'TIFF' else 'corrupt'} {fmt} data") from error
-    return Decoded(pixels, fmt, width, height, notes + colour_notes, exif)
+    return Decoded(pixels, fmt, width, height, *original, notes + colour_notes, exif)
+
+
+def _jpeg_shrink(width: int, height: int, wanted: Size) -> int:
+    """By how much libjpeg may reduce while it decodes, so that at least half of the reduction is left to Lanczos.
+
+    It averages blocks, which alone would leave aliases; libvips' own thumbnails keep to the same rule.
+    """
+    factor = min(width / wanted[0], height / wanted[1])
+    return next((shrink for shrink in (8, 4, 2) if factor >= 2 * shrink), 1)
 
 
 def _open(data: bytes, fmt: Format) -> Any:

@@ -21,7 +21,8 @@ def encode_png(pixels: NDArray[np.uint8]) -> bytes:
 
 
 def thumbnail_webp(source: NDArray[np.uint8] | bytes, max_side: int, quality: int = 80) -> bytes:
-    """A WebP no larger than ``max_side`` on its longer side, never enlarged. For looking at only.
+    """A WebP no larger than ``max_side`` on its longer side, never enlarged. For looking at only: least effort, whose
+    files are 2 % larger than at effort 2 and take two thirds of the time.
 
     ``bytes`` must be a PNG of our own (``encode_png``): a person's file goes through ``decode`` first.
     """
@@ -30,15 +31,15 @@ def thumbnail_webp(source: NDArray[np.uint8] | bytes, max_side: int, quality: in
     else:
         image = as_vips(source)
     small = image.thumbnail_image(max_side, height=max_side, size="down")
-    return bytes(small.webpsave_buffer(Q=quality, effort=2, keep="none"))
+    return bytes(small.webpsave_buffer(Q=quality, effort=0, keep="none"))
 
 
 def cut(pixels: NDArray[np.uint8], plan: Plan) -> Iterator[tuple[Box, NDArray[np.uint8]]]:
-    """The plan's patches in its order, reduced first (Lanczos) where the plan says so.
+    """The plan's patches in its order, reduced first (Lanczos) where the plan says so and ``decode`` has not done it.
 
     Patches are contiguous copies, so that holding one does not hold the photograph.
     """
-    if plan.resized:
+    if plan.resized and plan.resized != (pixels.shape[1], pixels.shape[0]):
         pixels = resize(pixels, *plan.resized)
     for box in plan.boxes:
         yield box, pixels[box.y : box.y + box.height, box.x : box.x + box.width].copy()

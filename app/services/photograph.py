@@ -25,16 +25,17 @@ MAX_NAME = 500
 """Longest name of a source file in characters."""
 
 
-Then = Literal["images", "screen", "look"]
-"""What becomes of the photographs of an ingest: images at once, patches that are screened first, or patches that are
-screened after a person has looked at the whole photograph."""
+Then = Literal["images", "screen", "look", "clean"]
+"""What becomes of the photographs of an ingest: images at once, patches that are screened first, patches that are screened
+after a person has looked at the whole photograph, or nothing: clean photographs, of which benchmark images are made."""
 
 
 @dataclass(frozen=True)
 class Provenance:
     """What is known of one photograph beside its bytes; whatever is empty is as the source says.
 
-    ``url`` is the photograph's own page or address, ``fetched_at`` when it was had from there.
+    ``url`` is the photograph's own page or address, ``fetched_at`` when it was had from there, ``author_url`` the author's
+    page, ``note`` what else is to be noted with it.
     """
 
     licence: str = ""
@@ -42,6 +43,8 @@ class Provenance:
     url: str = ""
     keywords: tuple[str, ...] = ()
     fetched_at: datetime | None = None
+    author_url: str = ""
+    note: str = ""
 
 
 NOTHING_KNOWN = Provenance()
@@ -134,17 +137,16 @@ def prepare(data: bytes, name: str, how: How, provenance: Provenance = NOTHING_K
     Raises BadImage with the reason.
     """
     limits = imaging.Limits(max_bytes=settings().max_upload_mb * 2**20, min_side=settings().min_side)
-    decoded = imaging.decode(data, limits)
-    height, width = decoded.pixels.shape[:2]
-    plan = how.policy.plan(width, height)
+    whole = how.then != "images"
+    size = imaging.at_most(PHOTO_SIDE) if whole else lambda width, height: how.policy.plan(width, height).resized
+    decoded = imaging.decode(data, limits, size)
+    plan = how.policy.plan(decoded.width, decoded.height)
     if not plan.boxes:
-        raise BadImage(f"smaller than a patch: {width}x{height}, and such photographs are dropped")
-    if how.then == "images":
-        patches = [stored(box, pixels) for box, pixels in imaging.cut(decoded.pixels, plan)]
-        whole = ""
+        raise BadImage(f"smaller than a patch: {decoded.width}x{decoded.height}, and such photographs are dropped")
+    if whole:
+        patches = [Cut(box) for box in plan.boxes if how.then != "clean"]
     else:
-        patches = [Cut(box) for box in plan.boxes]
-        whole = storage().put(imaging.thumbnail_webp(decoded.pixels, PHOTO_SIDE))
+        patches = [stored(box, pixels) for box, pixels in imaging.cut(decoded.pixels, plan)]
     return Prepared(
         name=name,
         file_sha256=storage().put(data),
@@ -158,7 +160,7 @@ def prepare(data: bytes, name: str, how: How, provenance: Provenance = NOTHING_K
         resized=plan.resized,
         undersized=plan.undersized,
         patches=tuple(patches),
-        thumbnail_sha256=whole,
+        thumbnail_sha256=storage().put(imaging.thumbnail_webp(decoded.pixels, PHOTO_SIDE)) if whole else "",
         provenance=provenance,
     )
 

@@ -7,7 +7,6 @@ from dataclasses import dataclass
 from threading import BoundedSemaphore
 
 import numpy as np
-from numpy.typing import NDArray
 from sqlalchemy import func, select
 from sqlmodel import Session, col
 
@@ -81,26 +80,24 @@ def patch_files(session: Session, patch_id: int) -> PatchFiles:
 def large(file_sha256: str) -> bytes:
     """A whole photograph as WebP, at most LARGE_SIDE on its longer side."""
     with _decoding:
-        return imaging.thumbnail_webp(_decoded(file_sha256), LARGE_SIDE, quality=90)
+        found = imaging.decode(storage().get(file_sha256), _ANY_SIZE, imaging.at_most(LARGE_SIDE))
+        return imaging.thumbnail_webp(found.pixels, LARGE_SIDE, quality=90)
 
 
 def patch_png(files: PatchFiles) -> bytes:
     """A patch's pixels, cut from its photograph, as a lossless PNG: what its master is made of when it is retained."""
     with _decoding:
-        [(_, pixels)] = imaging.cut(_decoded(files.file_sha256), Plan(files.resized, (files.box,)))
+        photograph = imaging.decode(storage().get(files.file_sha256), _ANY_SIZE, lambda _w, _h: files.resized)
+        [(_, pixels)] = imaging.cut(photograph.pixels, Plan(files.resized, (files.box,)))
         return imaging.encode_png(pixels)
 
 
 def patch_preview(files: PatchFiles) -> bytes:
     """A small, soft picture of a patch that screening has not looked at yet, cut from its photograph's thumbnail."""
-    whole = _decoded(files.photo_thumbnail_sha256)
+    whole = imaging.decode(storage().get(files.photo_thumbnail_sha256), _ANY_SIZE).pixels
     height, width = whole.shape[:2]
     scale = max(height, width) / max(files.photo_size)
     left, top = (min(round(start * scale), side - 1) for start, side in ((files.box.x, width), (files.box.y, height)))
     right, bottom = (round((files.box.x + files.box.width) * scale), round((files.box.y + files.box.height) * scale))
     part = whole[top : max(bottom, top + 1), left : max(right, left + 1)]
     return imaging.thumbnail_webp(np.ascontiguousarray(part), max(part.shape))
-
-
-def _decoded(sha256: str) -> NDArray[np.uint8]:
-    return imaging.decode(storage().get(sha256), _ANY_SIZE).pixels
