@@ -21,22 +21,29 @@ class LicenceSpec:
     share_alike: bool = False
 
 
-def _cc(key: str, title: str, path: str, *, adapt: bool = True, commercial: bool = True, alike: bool = False) -> LicenceSpec:
-    url = f"https://creativecommons.org/licenses/{path}/"
-    return LicenceSpec(key, title, url, adapt=adapt, commercial=commercial, attribution=True, share_alike=alike)
+def _cc(elements: str, version: str, port: str = "") -> LicenceSpec:
+    """A Creative Commons licence from its elements, such as BY-NC-SA; ``port``: written for that country's law."""
+    parts = [elements, version, *([port] if port else [])]
+    return LicenceSpec(
+        "-".join(["CC", *parts]), " ".join(["CC", *parts]),
+        f"https://creativecommons.org/licenses/{'/'.join(parts).lower()}/",
+        adapt="ND" not in elements, commercial="NC" not in elements, attribution=True, share_alike="SA" in elements,
+    )  # fmt: skip
 
 
-_BY_VERSION = [
-    spec
-    for v in ("2.0", "4.0")
-    for spec in (
-        _cc(f"CC-BY-{v}", f"CC BY {v}", f"by/{v}"),
-        _cc(f"CC-BY-SA-{v}", f"CC BY-SA {v}", f"by-sa/{v}", alike=True),
-        _cc(f"CC-BY-ND-{v}", f"CC BY-ND {v}", f"by-nd/{v}", adapt=False),
-        _cc(f"CC-BY-NC-{v}", f"CC BY-NC {v}", f"by-nc/{v}", commercial=False),
-        _cc(f"CC-BY-NC-SA-{v}", f"CC BY-NC-SA {v}", f"by-nc-sa/{v}", commercial=False, alike=True),
-        _cc(f"CC-BY-NC-ND-{v}", f"CC BY-NC-ND {v}", f"by-nc-nd/{v}", adapt=False, commercial=False),
-    )
+_ELEMENTS = ("BY", "BY-SA", "BY-ND", "BY-NC", "BY-NC-SA", "BY-NC-ND")
+_PORTS = {
+    "BY": ("2.5-AU", "3.0-AT", "3.0-AU", "3.0-DE", "3.0-IGO", "3.0-NL", "3.0-US"),
+    "BY-SA": ("2.0-UK", "2.1-JP", "3.0-AT", "3.0-DE", "3.0-IGO"),
+    "BY-ND": ("3.0-DE",),
+    "BY-NC": ("3.0-DE",),
+    "BY-NC-SA": ("2.0-DE", "2.0-FR", "2.0-UK", "3.0-DE", "3.0-IGO"),
+    "BY-NC-ND": ("3.0-DE", "3.0-IGO"),
+}
+"""Those written for one country's law that SPDX has. Others are kept as the unported one, with a note."""
+_CREATIVE_COMMONS = [
+    *(_cc(elements, version) for version in ("2.0", "2.5", "3.0", "4.0") for elements in _ELEMENTS),
+    *(_cc(elements, *port.split("-")) for elements, ports in _PORTS.items() for port in ports),
 ]
 
 LICENCES: dict[str, LicenceSpec] = {
@@ -48,7 +55,7 @@ LICENCES: dict[str, LicenceSpec] = {
         LicenceSpec(
             "no-known-restrictions", "No known copyright restrictions", "https://www.flickr.com/commons/usage/",
         ),
-        *_BY_VERSION,
+        *_CREATIVE_COMMONS,
         LicenceSpec("MIT", "MIT", "https://spdx.org/licenses/MIT.html", attribution=True),
         LicenceSpec("Apache-2.0", "Apache 2.0", "https://spdx.org/licenses/Apache-2.0.html", attribution=True),
         LicenceSpec("unsplash", "Unsplash Licence", "https://unsplash.com/license", share=False),

@@ -13,6 +13,8 @@ from app.importers.provenance import known_licence, moment, provenance, text, we
 from app.services.ingest_folder import files_in, read_below
 from app.services.photograph import Entry
 
+KEPT = ("flickr_url", "coco_url", "date_captured", "author", "author_url")
+"""Fields of an image that are kept, beside its licence."""
 PEEKED = 2**20
 """How much of a JSON file in bytes is looked at to see whether it lists images."""
 
@@ -89,7 +91,7 @@ def _read_annotations(file: Path, by_last: Mapping[str, list[str]], listed: dict
         for image in whole["images"]:
             name, problem = _resolved(str(image["file_name"]), file, by_last)
             one = listed.setdefault(name, _Listed(file.name, problem=problem))
-            kept = {key: image[key] for key in ("flickr_url", "coco_url", "date_captured", "author") if image.get(key)}
+            kept = {key: image[key] for key in KEPT if image.get(key)}
             if licence := licences.get(image.get("license"), ""):
                 kept["licence"] = licence
             one.told = kept | one.told
@@ -106,8 +108,7 @@ def _read_annotations(file: Path, by_last: Mapping[str, list[str]], listed: dict
 def _licence(one: Mapping[str, Any]) -> str:
     """By its address, which names the version, else by its name."""
     url, name = text(one.get("url")), text(one.get("name"))
-    keys = [known_licence(told) for told in (url, name)]
-    return next((key for key in keys if key in LICENCES), name or url)
+    return next((told for told in (url, name) if known_licence(told) in LICENCES), name or url)
 
 
 def _resolved(file_name: str, annotations: Path, by_last: Mapping[str, list[str]]) -> tuple[str, str]:

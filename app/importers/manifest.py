@@ -20,7 +20,7 @@ from app.services.photograph import Entry
 PATHS = ("path", "file", "file_name")
 NAMES = (*PATHS, "url")
 """Columns one of which there must be."""
-COLUMNS = (*NAMES, "page", "licence", "license", "author", "keywords", "tags", "fetched_at", "date")
+COLUMNS = (*NAMES, "page", "licence", "license", "author", "author_url", "keywords", "tags", "fetched_at", "date")
 SUFFIXES = (".csv", ".tsv", ".jsonl", ".ndjson", ".parquet")
 MAX_LINE = 2**20
 """Longest line in bytes."""
@@ -64,7 +64,7 @@ def _entries(opener: Opener, name: str, root: Path | None, reader: Reader) -> It
 def _entry(row: Row, root: Path | None, line: str) -> Entry:
     path = next((str(row[column]) for column in PATHS if text(row.get(column))), "").removeprefix("./")
     given, page = text(row.get("url")), text(row.get("page"))
-    for address in filter(None, (given, page)):
+    for address in filter(None, (given, page, text(row.get("author_url")))):
         if not web_address(address):
             raise BadImage(f"the address {address[:100]!r} does not begin with http:// or https://")
     known = provenance(row, url=page or given, fetched_at=moment(row.get("fetched_at") or row.get("date")))

@@ -7,7 +7,7 @@ from typing import Any
 
 from app.catalog.licences import LICENCES
 from app.domain.file_names import readable
-from app.domain.licence_names import licence_key
+from app.domain.licence_names import licence_key, port_note
 from app.errors import BadImage
 from app.services.photograph import Provenance
 
@@ -17,17 +17,21 @@ MAX_KEYWORDS = 100
 
 
 def provenance(told: Mapping[str, Any], *, url: str = "", fetched_at: datetime | None = None) -> Provenance:
-    """A photograph's provenance from fields that may be called ``licence`` or ``license``, ``author``, ``keywords`` or
-    ``tags`` (a list, or a text with semicolons). Raises BadImage for an address that is too long to be kept."""
-    if len(url) > MAX_URL:
-        raise BadImage(f"an address of {len(url)} characters; at most {MAX_URL} are kept")
-    licence = known_licence(text(told.get("licence") or told.get("license")))
+    """A photograph's provenance from fields that may be called ``licence`` or ``license``, ``author``, ``author_url``,
+    ``keywords`` or ``tags`` (a list, or a text with semicolons). Raises BadImage for an address that is too long."""
+    author_url = web_address(told.get("author_url"))
+    for address in (url, author_url):
+        if len(address) > MAX_URL:
+            raise BadImage(f"an address of {len(address)} characters; at most {MAX_URL} are kept")
+    licence = text(told.get("licence") or told.get("license"))
     return Provenance(
-        licence=_cut(licence, MAX_LICENCE),
+        licence=_cut(known_licence(licence), MAX_LICENCE),
         author=_cut(text(told.get("author")), MAX_AUTHOR),
         url=url,
         keywords=keywords(told.get("keywords") or told.get("tags") or ()),
         fetched_at=fetched_at,
+        author_url=author_url,
+        note=_noted(licence),
     )
 
 
@@ -35,6 +39,11 @@ def provenance(told: Mapping[str, Any], *, url: str = "", fetched_at: datetime |
 def known_licence(written: str) -> str:
     """The catalogue's key for a licence, or the text as it was written. Kept: a data set says the same ones all the time."""
     return licence_key(written, LICENCES)
+
+
+@lru_cache(maxsize=4096)
+def _noted(written: str) -> str:
+    return port_note(written, LICENCES)
 
 
 def text(value: object) -> str:

@@ -43,9 +43,9 @@ class SourceFile(SQLModel, table=True):
     """One photograph as it was handed over: the original bytes, kept by their hash.
 
     ``category`` is what it was collected for; its patches and images share it. ``width`` and ``height`` as stored in the
-    file, before EXIF orientation. ``licence`` and ``author`` are empty where those
-    of the source hold; ``url`` is the photograph's own page or address, ``fetched_at`` when it came from there. ``look`` is
-    empty where no person was asked to look.
+    file, before EXIF orientation. ``licence`` and ``author`` are empty where those of the source hold; ``author_url`` is the
+    author's page. ``url`` is the photograph's own page or address, ``fetched_at`` when it came from there. ``look`` is empty
+    where no person was asked to look.
     """
 
     __tablename__ = "source_file"
@@ -70,6 +70,7 @@ class SourceFile(SQLModel, table=True):
     exif: Json = Field(default_factory=dict, sa_type=JsonColumn)
     licence: str = Field(default="", max_length=100)
     author: str = Field(default="", max_length=200)
+    author_url: str = Field(default="", max_length=1000)
     url: str = Field(default="", max_length=1000)
     keywords: list[str] = Field(default_factory=list, sa_type=JsonColumn)
     fetched_at: datetime | None = Field(default=None, sa_type=UtcDateTime)
@@ -92,7 +93,10 @@ class PhashBand(SQLModel, table=True):
 
 
 class Stage(StrEnum):
-    """How far an image has come (Fig. 3). Kept on the image by the services that move it."""
+    """How far an image has come (Fig. 3). Kept on the image by the services that move it.
+
+    An image that was made for a benchmark is no part of the dataset and stays where it is.
+    """
 
     COLLECTED = "collected"
     GENERATED = "generated"
@@ -107,6 +111,7 @@ class Stage(StrEnum):
     REJECTED = "rejected"
     FAILED = "failed"
     SET_ASIDE = "set_aside"
+    BENCHMARK = "benchmark"
 
 
 class Boxed(SQLModel):
@@ -125,10 +130,16 @@ class Boxed(SQLModel):
 
 
 class Image(Boxed, table=True):
-    """One LQ input: a patch of a source file (its box, after an optional resize) with its lossless master."""
+    """One LQ input: a patch of a source file (its box, after an optional resize) with its lossless master.
+
+    Where it was made of a clean photograph, ``reference_*`` is the clean patch, ``degradation`` what was done to it, and
+    ``variant`` the hash of that, which tells it from others of the same box. Elsewhere these are empty.
+    """
 
     __table_args__ = (
-        UniqueConstraint("source_file_id", "category", "box_x", "box_y", "box_width", "box_height"),
+        UniqueConstraint(
+            "source_file_id", "category", "box_x", "box_y", "box_width", "box_height", "variant", name="uq_image_box"
+        ),
         Index(None, "category", "stage"),
         Index(None, "source_id", "category", "stage"),
         Index(None, "stage", "id"),
@@ -145,6 +156,10 @@ class Image(Boxed, table=True):
     stage_reason: str = Field(default="", max_length=500)
     current_candidate_id: int | None = Field(default=None)
     decisions_wanted: int = 1
+    reference_master_sha256: str = Field(default="", max_length=64)
+    reference_pixel_sha256: str = Field(default="", max_length=64)
+    degradation: Json = Field(default_factory=dict, sa_type=JsonColumn)
+    variant: str = Field(default="", max_length=64)
     created_at: datetime = Field(default_factory=utcnow, sa_type=UtcDateTime)
 
     @property

@@ -78,6 +78,7 @@ def export_pairs(
 
 EXTENSIONS = {"image/png": ".png", "image/jpeg": ".jpg", "image/webp": ".webp", "image/tiff": ".tif", "image/bmp": ".bmp"}
 """Names say what a file is: an HQ is exported as its provider made it, which may be a JPEG."""
+ORIGINAL_FIELDS = {"name", "size", "format", "width", "height", "notes", "exif", "author_url", "url", "keywords"}
 VERDICT_FIELDS = {"judge", "version", "stand_in", "scores", "reasons", "decision", "rule_decision"}
 
 
@@ -165,9 +166,12 @@ def _describe(session: Session, window: Sequence[tuple[Pair, Image]]) -> Iterato
                 "sha256": candidate.file_sha256,
                 "pixels": candidate.pixel_sha256,
             },
-            "source": source.model_dump(include={"name", "kind", "licence", "author", "url", "note"}),
+            "source": source.model_dump(include={"name", "kind", "licence", "author", "url", "terms", "note"}),
             "original": {
-                **file.model_dump(include={"name", "size", "format", "width", "height", "notes", "exif"}),
+                **file.model_dump(include=ORIGINAL_FIELDS),
+                "licence": file.licence or source.licence,
+                "author": file.author or source.author,
+                "fetched_at": file.fetched_at.isoformat() if file.fetched_at else None,
                 "sha256": file.file_sha256,
                 "resized": [image.resized_width, image.resized_height] if image.resized_width else None,
                 "box": [image.box_x, image.box_y, image.box_width, image.box_height],

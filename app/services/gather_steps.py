@@ -24,6 +24,8 @@ from app.services.fetching import fetch
 from app.services.photograph import FileOutcome, How, Prepared, Provenance, how, prepare
 
 SUFFIXES = (".jpg", ".jpeg", ".png", ".webp", ".tif", ".tiff", ".bmp")
+LONGEST_ADDRESS = 1000
+"""Longest address of a photograph or an author in characters, as the table has them."""
 
 
 @dataclass(frozen=True)
@@ -142,7 +144,8 @@ def _prepared(work: Work, found: Found, name: str) -> Prepared:
     speaker(work.platform).used(found)
     fetched = fetch(found.download_url)
     keywords = tuple(dict.fromkeys([work.keyword, *found.tags]))
-    known = Provenance(found.licence, found.author[:200], found.page_url, keywords, fetched.fetched_at)
+    author_url = found.author_url if len(found.author_url) <= LONGEST_ADDRESS else ""  # half of one leads nowhere
+    known = Provenance(found.licence, found.author[:200], found.page_url, keywords, fetched.fetched_at, author_url)
     return prepare(fetched.data, name, work.how, known)
 
 
@@ -152,7 +155,7 @@ def _unfit(work: Work, found: Found) -> str:
         return f"its licence ({found.licence or 'unknown'}) may not be collected"
     if found.unfit:
         return found.unfit
-    if not found.download_url or not found.page_url or len(found.page_url) > 1000:
+    if not found.download_url or not found.page_url or len(found.page_url) > LONGEST_ADDRESS:
         return "the platform gives no usable address of it"
     if found.width and found.height:
         if min(found.width, found.height) < settings().min_side:

@@ -15,7 +15,7 @@ from app import jobs
 from app.catalog.categories import CATEGORIES, SOURCE_KINDS
 from app.catalog.licences import LICENCES
 from app.db import insert_ignore
-from app.domain.licence_names import licence_key
+from app.domain.licence_names import licence_key, port_note
 from app.domain.near_duplicates import bands
 from app.errors import Conflict, GgtError
 from app.models import (
@@ -75,6 +75,8 @@ def start_ingest(
         replace(CATEGORIES[category].policy, **changed).plan(4096, 4096)
     except (TypeError, ValueError) as error:
         raise GgtError(f"Patches cannot be cut like this: {error}.") from error
+    if then == "clean" and not source.held_out:
+        raise GgtError("A source of clean photographs is held out: what looks like them must not be trained on.")
     if not source.name.strip():
         raise GgtError("The source needs a name: where do these photographs come from?")
     licence = licence_key(source.licence, LICENCES)
@@ -82,8 +84,8 @@ def start_ingest(
     if row is None:
         new = {
             "name": source.name.strip(), "kind": source.kind, "licence": licence, "author": source.author,
-            "url": source.url, "note": source.note, "terms": source.terms, "held_out": source.held_out,
-            "created_at": utcnow(),
+            "url": source.url, "note": source.note or port_note(source.licence, LICENCES), "terms": source.terms,
+            "held_out": source.held_out, "created_at": utcnow(),
         }  # fmt: skip
         insert_ignore(session, Source, [new])  # somebody else may be opening the same source right now
         row = session.exec(select(Source).where(col(Source.name) == source.name.strip())).one()
@@ -136,13 +138,13 @@ def outcome_key(name: str) -> str:
 
 def _add(session: Session, run: Run, prepared: Prepared) -> FileOutcome:
     then = how(run.params).then
+    known = prepared.provenance
     row = {
         "source_id": run.params["source_id"], "category": run.params["category"], "name": prepared.name,
         "file_sha256": prepared.file_sha256, "size": prepared.size, "format": prepared.format, "width": prepared.width,
-        "height": prepared.height,
-        "phash": prepared.phash, "notes": list(prepared.notes), "exif": dict(prepared.exif), "created_at": utcnow(),
-        "licence": prepared.provenance.licence, "author": prepared.provenance.author, "url": prepared.provenance.url,
-        "keywords": list(prepared.provenance.keywords), "fetched_at": prepared.provenance.fetched_at,
+        "height": prepared.height, "phash": prepared.phash, "exif": dict(prepared.exif), "created_at": utcnow(),
+        "notes": [*prepared.notes, *filter(None, [known.note])], "licence": known.licence, "author": known.author,
+        "author_url": known.author_url, "url": known.url, "keywords": list(known.keywords), "fetched_at": known.fetched_at,
         "thumbnail_sha256": prepared.thumbnail_sha256, "look": Look.WAITING if then == "look" else "", "look_reason": "",
     }  # fmt: skip
     added = insert_ignore(session, SourceFile, [row])

@@ -12,7 +12,7 @@ from app.domain.file_names import from_bytes, is_litter
 from app.errors import BadImage
 from app.imaging.source import read_bytes
 from app.models import Run
-from app.services import duplicates, run_control
+from app.services import duplicates, licence_policy, run_control
 from app.services.ingest import record, reject, save
 from app.services.photograph import MAX_NAME, Entry, FileOutcome, How, Prepared, prepare
 
@@ -54,13 +54,14 @@ def _held(window: Window) -> int:
 
 
 def _prepared(entry: Entry, how: How, source_id: int) -> Prepared | FileOutcome:
-    """The photograph ready to be saved; or what it repeats, found before anything is fetched or decoded."""
+    """The photograph ready to be saved; or what it repeats, found before anything is fetched or decoded. Raises BadImage."""
     if len(entry.name) > MAX_NAME:
         raise BadImage(f"a path of {len(entry.name)} characters; at most {MAX_NAME} are kept")
     if entry.remote:
         with reading() as session:
             if duplicates.here_from(session, source_id, entry.name, entry.provenance.url):
                 return FileOutcome(entry.name, "known", of=entry.name)
+            licence_policy.check_collectable(session, source_id, entry.provenance.licence)
     data = entry.read()
     with reading() as session:
         repeated = duplicates.exact_duplicate(session, source_id, entry.name, imaging.sha256(data))

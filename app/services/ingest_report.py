@@ -14,13 +14,14 @@ ARRIVING = "arriving_at"
 
 
 def report(session: Session, run_id: int) -> dict[str, Any]:
-    """The outcome of every file of an ingest run, lists capped at ``REPORT_ROWS`` (the items hold all of them)."""
-    rows = session.exec(
-        select(WorkItem).where(col(WorkItem.run_id) == run_id, col(WorkItem.kind) == "ingest").order_by(col(WorkItem.id))
+    """The outcome of every file that a run has dealt with so far."""
+    outcomes = session.exec(
+        select(WorkItem.payload)
+        .where(col(WorkItem.run_id) == run_id, col(WorkItem.kind) == "ingest")
+        .order_by(col(WorkItem.id))
     )
     result: dict[str, Any] = {"ingested": 0, "files": 0, "known": 0, "rejected": [], "duplicates": []}
-    for row in rows:
-        told = row.payload
+    for told in outcomes:
         if told["status"] == "added":
             result["ingested"] += told["images"]
             result["files"] += 1
@@ -35,12 +36,16 @@ def report(session: Session, run_id: int) -> dict[str, Any]:
     return result
 
 
+def capped(full: dict[str, Any]) -> dict[str, Any]:
+    """A report as a run's page shows it: lists capped at ``REPORT_ROWS`` (the items hold all of them)."""
+    return {k: v[:REPORT_ROWS] if isinstance(v, list) else v for k, v in full.items()}
+
+
 def finish_ingest(session: Session, run_id: int) -> dict[str, Any]:
     """Close an ingest run and keep the summary on it. Returns the full report."""
     full = report(session, run_id)
     run = session.get_one(Run, run_id)
-    capped = {k: v[:REPORT_ROWS] if isinstance(v, list) else v for k, v in full.items()}
-    run.params = {**{k: v for k, v in run.params.items() if k != ARRIVING}, "report": capped}
+    run.params = {**{k: v for k, v in run.params.items() if k != ARRIVING}, "report": capped(full)}
     if run.state == RunState.RUNNING:
         run.state, run.finished_at = RunState.FINISHED, utcnow()
     session.add(run)

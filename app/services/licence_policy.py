@@ -6,8 +6,9 @@ from dataclasses import dataclass
 from sqlmodel import Session
 
 from app.catalog.licences import COLLECTED, LICENCES, RELEASED
-from app.errors import GgtError
-from app.models import Setting, utcnow
+from app.domain.licence_names import licence_key
+from app.errors import BadImage, GgtError
+from app.models import Setting, Source, utcnow
 from app.services import events
 
 KEY = "licences"
@@ -35,6 +36,18 @@ def current(session: Session) -> LicencePolicy:
     if row is None:
         return LicencePolicy()
     return LicencePolicy(tuple(row.value["collect"]), tuple(row.value["release"]))
+
+
+def check_collectable(session: Session, source_id: int, own: str) -> None:
+    """Whether a photograph may be fetched from the Internet: under its ``own`` licence, or that of its source without one.
+
+    Raises BadImage with the reason.
+    """
+    licence = own or licence_key(session.get_one(Source, source_id).licence, LICENCES)
+    if not licence:
+        raise BadImage("no licence is on record, of the photograph or its source, so it may not be fetched; see /licences")
+    if not current(session).may_collect(licence):
+        raise BadImage(f"licence {licence} is not allowed by the policy; see /licences")
 
 
 def change(session: Session, user_id: int, collect: Collection[str], release: Collection[str]) -> LicencePolicy:

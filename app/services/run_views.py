@@ -9,7 +9,8 @@ from sqlalchemy import case, func, select, union_all
 from sqlmodel import Session, col
 
 from app.errors import NotFound
-from app.models import ItemState, Json, Run, RunState, User, WorkItem, utcnow
+from app.models import ItemState, Json, Run, RunState, Source, User, WorkItem, utcnow
+from app.services import ingest_report
 from app.services.estimate import dollars
 from app.services.run_advice import Wait, advice, waits
 
@@ -164,7 +165,8 @@ class IngestReport:
 
 @dataclass(frozen=True)
 class RunDetail:
-    """Everything about one run. ``failed`` holds items whose outcome is unknown too, and those first."""
+    """Everything about one run. ``failed`` holds items whose outcome is unknown too, and those first. ``source`` is the name
+    of the source that its parameters are about."""
 
     progress: RunProgress
     params: Json
@@ -173,6 +175,7 @@ class RunDetail:
     log: tuple[ItemRow, ...]
     report: IngestReport | None
     waits: tuple[Wait, ...] = ()
+    source: str = ""
 
     @property
     def retries(self) -> int:
@@ -222,8 +225,13 @@ def runs(
 
 
 def run_detail(session: Session, run_id: int) -> RunDetail:
-    """Everything about one run, in seven statements at most. Raises NotFound."""
-    progress, params = run_progress(session, run_id)
+    """Everything about one run, in seven statements at most. Raises NotFound.
+
+    A run that was cancelled while it collected has a report like one that is finished: of what came of it so far.
+    """
+    progress, params, source = run_progress(session, run_id)
+    if progress.kind == "gather" and progress.state in (RunState.CANCELLING, RunState.CANCELLED):
+        params = {**params, "report": ingest_report.capped(ingest_report.report(session, run_id))}
     unknown_first = case((col(WorkItem.state) == ItemState.UNKNOWN, 0), else_=1)
     failed = session.execute(
         _items(run_id, [ItemState.FAILED, ItemState.UNKNOWN])
@@ -233,20 +241,23 @@ def run_detail(session: Session, run_id: int) -> RunDetail:
     kinds = _kinds(session, run_id)
     waiting = waits(session, run_id) if progress.open and any(kind.waiting for kind in kinds) else ()
     return RunDetail(
-        progress, params, kinds, tuple(map(_item, failed)), _log(session, run_id), IngestReport.of(params), waiting
+        progress, params, kinds, tuple(map(_item, failed)), _log(session, run_id), IngestReport.of(params), waiting, source
     )
 
 
-def run_progress(session: Session, run_id: int) -> tuple[RunProgress, Json]:
-    """A run's progress and parameters. Raises NotFound."""
+def run_progress(session: Session, run_id: int) -> tuple[RunProgress, Json, str]:
+    """A run's progress and parameters, and what the source is called that these name. Raises NotFound."""
     row = session.execute(
-        select(Run, col(User.name)).outerjoin(User, col(User.id) == col(Run.created_by)).where(col(Run.id) == run_id)
+        select(Run, col(User.name), func.coalesce(col(Source.name), ""))
+        .outerjoin(User, col(User.id) == col(Run.created_by))
+        .outerjoin(Source, col(Source.id) == col(Run.params)["source_id"].as_integer())
+        .where(col(Run.id) == run_id)
     ).first()
     if row is None:
         raise NotFound(f"There is no run {run_id}.")
-    run, name = row
+    run, name, source = row
     rates = _rates(session, [run_id] if run.state in OPEN else [])
-    return _progress(run, name, rates), run.params
+    return _progress(run, name, rates), run.params, source
 
 
 def _progress(run: Run, name: str | None, rates: Mapping[int, float]) -> RunProgress:

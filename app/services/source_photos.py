@@ -24,7 +24,8 @@ def licence_title(key: str) -> str:
 
 @dataclass(frozen=True)
 class Photo:
-    """A photograph as a source's list shows it. ``licence`` and ``author`` are those that hold."""
+    """A photograph as a source's list shows it. ``licence`` and ``author`` are those that hold; ``author_url`` is the
+    author's page."""
 
     id: int
     name: str
@@ -39,6 +40,7 @@ class Photo:
     look: str
     fetched_at: datetime | None
     created_at: datetime
+    author_url: str = ""
 
     @property
     def licence_title(self) -> str:
@@ -70,7 +72,7 @@ def photographs(
     columns: tuple[Any, ...] = (
         SourceFile.id, SourceFile.name, SourceFile.licence, SourceFile.author, SourceFile.url, SourceFile.keywords,
         SourceFile.exif, SourceFile.width, SourceFile.height, SourceFile.size, SourceFile.look, SourceFile.fetched_at,
-        SourceFile.created_at,
+        SourceFile.created_at, SourceFile.author_url,
     )  # fmt: skip
     # Filtered, an index has all that is asked for: its entries are sorted, and only then are photographs read.
     file_id = unindexed(col(SourceFile.id)) if licence or author else col(SourceFile.id)

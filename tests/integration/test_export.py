@@ -3,6 +3,7 @@
 import hashlib
 import itertools
 import json
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
@@ -14,7 +15,7 @@ from sqlmodel import Session, col, update
 from app.db import reading, unit_of_work
 from app.domain.review import Answer
 from app.errors import Conflict, GgtError, NotFound
-from app.models import Candidate, Image, Pair, Score, Stage, Verdict
+from app.models import Candidate, Image, Pair, Score, SourceFile, Stage, Verdict
 from app.services import review
 from app.services.export import Exported, export_pairs
 from app.storage import LocalStorage, storage
@@ -108,6 +109,7 @@ def test_a_pair_comes_out_with_its_pixels_and_its_whole_history(tmp_path: Path) 
             assert np.asarray(opened).shape == (record["height"], record["width"], 3)
     assert (record["id"], record["category"], record["undersized"]) == (image.id, "old_photo", True)
     assert record["source"]["licence"] == "CC0-1.0"
+    assert (record["original"]["licence"], record["original"]["author"]) == ("CC0-1.0", record["source"]["author"])
     assert record["original"]["name"].startswith("photo-")
     assert record["original"]["box"] == [0, 0, 64, 64]
     assert [(a["method"], a["verdicts"][0]["decision"]) for a in record["attempts"]] == [
@@ -123,6 +125,27 @@ def test_a_pair_comes_out_with_its_pixels_and_its_whole_history(tmp_path: Path) 
         "decision": "accept",
         "note": "schön",
     }
+
+
+def test_what_a_photograph_says_of_itself_comes_with_its_pairs(tmp_path: Path) -> None:
+    """Else a lab publishes pairs under a licence that wants the author named, without the name and the link."""
+    image, _ = verified()
+    said = {
+        "licence": "CC-BY-2.0", "author": "Bob", "author_url": "https://example.org/bob", "url": "https://example.org/1",
+        "keywords": ["rain"],
+    }  # fmt: skip
+    with unit_of_work() as session:
+        file = session.get_one(SourceFile, image.source_file_id)
+        for name, value in {**said, "fetched_at": datetime(2026, 3, 14, tzinfo=UTC)}.items():
+            setattr(file, name, value)
+        session.add(file)
+    export(tmp_path / "dataset")
+    [record] = records(tmp_path / "dataset")
+    told = record["original"]
+    assert {name: told[name] for name in said} == said
+    assert told["fetched_at"] == "2026-03-14T00:00:00+00:00"
+    assert record["source"]["licence"] == "CC0-1.0"
+    assert "terms" in record["source"]
 
 
 def test_only_what_a_person_accepted_is_exported(tmp_path: Path) -> None:

@@ -5,10 +5,11 @@ from collections.abc import Iterator
 import pytest
 from sqlmodel import col, func, select
 
+from app.catalog.platforms import PLATFORMS
 from app.db import reading, unit_of_work
 from app.errors import Conflict, GgtError
 from app.models import Event, Image, Patch, Role, Run, RunState, Source, SourceFile
-from app.services import gathering, licence_policy
+from app.services import gather_steps, gathering, licence_policy
 from app.services.licence_policy import LicencePolicy
 from app.storage import storage
 from tests import factories
@@ -55,6 +56,7 @@ def test_photographs_come_in_with_everything_that_is_to_be_known_of_them(server:
     assert storage().get(first.file_sha256) == photo.jpeg()
     assert (first.licence, first.author) == ("CC0-1.0", photo.author)
     assert first.url == f"https://www.flickr.com/photos/{photo.number % 7}@N00/{photo.id}/"
+    assert first.author_url == f"https://www.flickr.com/people/{photo.number % 7}@N00/"
     assert first.keywords == ["rain", "stand-in"]
     assert first.fetched_at is not None
     assert rows(Image) == 8
@@ -139,6 +141,28 @@ def test_platforms_with_a_licence_of_their_own_give_nothing_until_an_admin_says_
     if platform == "unsplash":
         kinds = [asked.path.rsplit("/", 1)[-1] for asked in server.asked if "robots" not in asked.path]
         assert kinds == ["photos", *(word for photo in server.library[:4] for word in ("download", photo.id))]
+
+
+@on_sqlite
+@pytest.mark.parametrize("platform", PLATFORM_LICENCES)
+def test_the_authors_page_comes_with_every_photograph(platform: str, server: PlatformServer) -> None:
+    """Unsplash and Pexels ask that it is linked where a photograph is shown."""
+    allow(platform)
+    gather(platform, most=1)
+    (file,) = files()
+    assert file.author
+    assert file.author_url.startswith(PLATFORMS[platform].home)
+
+
+@on_sqlite
+def test_an_authors_address_that_cannot_be_kept_whole_is_left_out(
+    server: PlatformServer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(gather_steps, "LONGEST_ADDRESS", 43)
+    allow("pixabay")
+    gather("pixabay", most=1)
+    (file,) = files()
+    assert (len(file.url) <= 43, file.author != "", file.author_url) == (True, True, "")
 
 
 @on_sqlite

@@ -11,12 +11,16 @@ import pytest
 from app import job_control
 from app.db import reading, unit_of_work
 from app.errors import Later
-from app.models import ItemState, Run, RunState
-from app.services import gather_steps, run_control, run_views
+from app.models import ItemState, Role, Run, RunState
+from app.services import gather_steps, gathering, run_control, run_views
+from app.services.run_views import IngestReport, Rejected
+from app.web.pages import runs
+from app.web.templating import html
+from app.web.viewer import Viewer
 from tests.integration.gather_run import files, gather, items, later, rejected, start, work
 from tests.integration.provider_run import row
 from tests.integration.scripted import claim
-from tests.platforms.library import photos
+from tests.platforms.library import Photo, photos
 from tests.platforms.pointing import point
 from tests.platforms.server import PlatformServer
 from tests.platforms.wires import WRONG_KEY
@@ -136,6 +140,33 @@ def test_a_step_done_twice_at_once_takes_no_more_than_wanted(server: PlatformSer
     assert errors == []
     run = work(run_id)
     assert (run.params["taken"], len(files())) == (5, 5)
+
+
+def test_a_cancelled_run_tells_what_became_of_every_photograph_so_far(
+    server: PlatformServer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Whoever cancels wants to know what is there before deciding whether to go on."""
+    monkeypatch.setattr(gathering, "LEAST_PAGE", 4)
+    server.library = [*photos("rain", each=5), Photo(9, ("rain",), "4*")]
+    server.library.insert(1, Photo(8, ("rain",), "4*"))
+    gather(most=1)
+    run_id = start(most=4, source="another")
+    assert runtime.work_once("api") == 1, "the first of two pages"
+    with unit_of_work() as session:
+        run_control.cancel(session, None, run_id, any_of=True)
+    assert row(Run, run_id).state == RunState.CANCELLED
+    with reading() as session:
+        detail = run_views.run_detail(session, run_id)
+    refused = Rejected("flickr/50008.jpg", "its licence (CC-BY-2.0) may not be collected")
+    assert detail.report == IngestReport(2, 1, (refused,), ())
+    assert detail.params["report"]["files"] == 2
+    assert detail.unreported == (), "what was refused is told once"
+    page = html("runs/run.html", runs._page(detail), Viewer(1, "Ada", "", Role.ADMIN, "c", "session"), "/runs", False)
+    assert "Files so far" in page
+    with unit_of_work() as session:
+        run_control.resume(session, None, run_id)
+    run = work(run_id)
+    assert (run.state, run.params["report"]["files"], run.params["taken"]) == (RunState.FINISHED, 4, 4)
 
 
 def test_a_cancelled_run_stops_between_two_photographs_and_can_be_resumed(server: PlatformServer) -> None:

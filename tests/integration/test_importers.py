@@ -14,10 +14,11 @@ from sqlmodel import col, func, select
 from app import headless, importers
 from app.db import reading, unit_of_work
 from app.errors import Conflict, GgtError
-from app.models import Image, Look, Patch, PatchState, Run, RunState, Source, SourceFile, WorkItem
-from app.services import ingest, ingest_folder
+from app.models import Image, Look, Patch, PatchState, Role, Run, RunState, Source, SourceFile, WorkItem
+from app.services import ingest, ingest_folder, licence_policy
 from app.services.ingest import SourceInput
 from app.services.photograph import Entry
+from tests import factories
 from tests.conftest import forget
 from tests.factories import picture
 from tests.integration.photographs import png, wide, write
@@ -110,6 +111,22 @@ def test_names_and_texts_that_no_database_takes_come_in_escaped(tmp_path: Path) 
     assert (len(file.author), len(file.licence), [len(word) for word in file.keywords]) == (200, 100, [100])
 
 
+@on_sqlite
+def test_a_licence_of_a_country_stays_on_record(tmp_path: Path) -> None:
+    written = "https://creativecommons.org/licenses/by/2.0/de/"
+    coco = {"images": [{"id": 1, "file_name": "a.png", "license": 1, "author_url": "https://example.org/ada"}],
+            "licenses": [{"id": 1, "url": written, "name": "CC"}]}  # fmt: skip
+    write(tmp_path / "c", {"a.png": PHOTOS["a.png"], "annotations/x.json": json.dumps(coco).encode()})
+    headless.ingest_location(str(tmp_path / "c"), "rain", SourceInput("one", written))
+    (file,) = files()
+    assert (file.licence, file.notes, file.author_url) == (
+        "CC-BY-2.0", ["licence CC-BY-2.0-DE, kept as CC-BY-2.0"], "https://example.org/ada",
+    )  # fmt: skip
+    with reading() as session:
+        source = session.exec(select(Source)).one()
+    assert (source.licence, source.note) == ("CC-BY-2.0", "licence CC-BY-2.0-DE, kept as CC-BY-2.0")
+
+
 def test_nul_in_a_name_stops_no_ingest(tmp_path: Path) -> None:
     """PostgreSQL takes no NUL in a text: the row must be refused, not the run ended."""
     write(tmp_path, PHOTOS | {"l.jsonl": b'{"path": "x\\u0000.png"}\n{"path": "a.png"}'})
@@ -180,6 +197,47 @@ def test_rows_with_an_address_are_fetched_once(tmp_path: Path, monkeypatch: pyte
         asked.clear()
         assert take_in(str(tmp_path / "l.csv"))["known"] == 2
         assert asked == []
+
+
+def test_what_may_not_be_collected_is_not_fetched_and_what_is_here_comes_in(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Else a list from somewhere brings in from the Internet what an admin has ruled out."""
+    with site({f"/{name}": data for name, data in PHOTOS.items()}, monkeypatch) as (address, asked):
+        rows = ["path,url,licence", f",{address}/a.png,CC BY 4.0", f",{address}/b.png,ask Ada", "a.png,,ask Ada"]
+        write(tmp_path, {"a.png": PHOTOS["a.png"], "l.csv": "\n".join(rows).encode()})
+        report = take_in(str(tmp_path / "l.csv"))
+        assert report["rejected"] == [
+            {"file": f"{address}/a.png", "reason": "licence CC-BY-4.0 is not allowed by the policy; see /licences"},
+            {"file": f"{address}/b.png", "reason": "licence ask Ada is not allowed by the policy; see /licences"},
+        ]
+        assert asked == []
+        assert [(file.name, file.licence) for file in files()] == [("a.png", "ask Ada")]
+        with unit_of_work() as session:
+            admin = factories.make_user(session, Role.ADMIN)
+            licence_policy.change(session, admin, ["CC-BY-4.0"], ())
+        again = take_in(str(tmp_path / "l.csv"))
+        assert [row["file"] for row in again["duplicates"]] == [f"{address}/a.png"], "allowed now, and so fetched"
+        assert asked == ["/a.png"]
+
+
+@on_sqlite
+@pytest.mark.parametrize(
+    ("licence", "reason"),
+    [
+        ("", "no licence is on record, of the photograph or its source, so it may not be fetched; see /licences"),
+        ("pexels", "licence pexels is not allowed by the policy; see /licences"),
+        ("own", ""),
+    ],
+)
+def test_the_sources_licence_holds_where_a_row_says_none(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, licence: str, reason: str
+) -> None:
+    with site({"/a.png": PHOTOS["a.png"]}, monkeypatch) as (address, asked):
+        write(tmp_path, {"l.jsonl": json.dumps({"url": f"{address}/a.png"}).encode()})
+        report = headless.ingest_location(str(tmp_path / "l.jsonl"), "rain", SourceInput("one", licence))[1]
+    assert [row["reason"] for row in report["rejected"]] == ([reason] if reason else [])
+    assert len(asked) == report["ingested"] == (0 if reason else 1)
 
 
 @on_sqlite

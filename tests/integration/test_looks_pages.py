@@ -120,11 +120,13 @@ def test_an_empty_list_says_what_to_do(annotator: SignedIn, researcher: SignedIn
 def test_a_photographs_page_tells_all_and_leads_on(annotator: SignedIn, researcher: SignedIn) -> None:
     with db.unit_of_work() as session:
         file = factories.make_photograph(
-            session, Look.WAITING, patches=2, author="Ada <b>", url="https://example.org/1", keywords=["rain"]
-        )
+            session, Look.WAITING, patches=2, author="Ada <b>", url="https://example.org/1", keywords=["rain"],
+            author_url="https://example.org/ada",
+        )  # fmt: skip
         photo_id, source_id = file.id or 0, file.source_id
     page = annotator.get(f"/looks/{photo_id}").text
-    for told in ("Ada &lt;b&gt;", "https://example.org/1", "Its patches", "held", "CC0 1.0", 'value="no_artifact"'):
+    for told in ("Ada &lt;b&gt;", "https://example.org/1", "Its patches", "held", "CC0 1.0", 'value="no_artifact"',
+                 'href="https://example.org/ada"'):  # fmt: skip
         assert told in page, told
     assert f'href="/sources/{source_id}"' not in page, "annotators may not go there"
     assert f'href="/sources/{source_id}"' in researcher.get(f"/looks/{photo_id}").text

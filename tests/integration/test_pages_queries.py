@@ -11,7 +11,7 @@ from sqlmodel import Session
 
 from app import db
 from app.imaging import encode_png
-from app.models import Image, Review, Run, Score, Stage, Verdict
+from app.models import Image, Review, Run, Score, SourceFile, Stage, Verdict
 from app.services import events
 from app.web.live import Broadcaster, TooManyListeners
 from tests import factories
@@ -87,6 +87,23 @@ def test_an_image_page_tells_the_whole_story(admin: SignedIn) -> None:
     for told in ("Attempt 1", "Attempt 2", "rejected for object consistency", "A lamp is missing.", "NIQE", "local-measure",
                  "Remove &lt;the rain&gt;.", "accepted", "review.accepted", "strength 0.6 → 1.0", "photo-"):  # fmt: skip
         assert told in page, told
+
+
+@one_engine
+@pytest.mark.parametrize("address", ["https://example.org/bob", "javascript:alert(1)", ""])
+def test_who_made_a_photograph_is_named_and_linked(admin: SignedIn, address: str) -> None:
+    """Unsplash and Pexels want the author linked; what is no address of the web must not become a link."""
+    with db.unit_of_work() as session:
+        image = factories.make_image(session)
+        file = session.get_one(SourceFile, image.source_file_id)
+        file.author, file.author_url, file.licence, file.url = "Bob", address, "CC-BY-2.0", "https://example.org/1"
+        session.add(file)
+    page = admin.get(f"/images/{image.id}").text
+    linked = f'<a href="{address}" rel="noopener noreferrer nofollow" target="_blank">Bob</a>'
+    assert f"<dt>Author</dt><dd>{linked if address.startswith('https') else 'Bob'}</dd>" in page
+    assert "javascript:" not in page
+    assert "<dt>Licence</dt><dd>CC-BY-2.0</dd>" in page
+    assert 'href="https://example.org/1"' in page
 
 
 @one_engine

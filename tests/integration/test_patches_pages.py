@@ -163,6 +163,12 @@ def test_screening_starts_with_the_limits_of_the_form(researcher: SignedIn, anno
     assert "grain" not in rules["degraded"]["most"]
     assert rules["unsafe"]["who"] == "person"
     assert (run.params["source_id"], run.params["category"], run.created_by) == (source.id, "rain", researcher.user_id)
+    told = annotator.get(f"/runs/{run.id}").text
+    for words in (f"source <b>{source.name}</b>", "category <b>Rain</b>", "also what was screened before <b>no</b>",
+                  "Artifact at least 30.5", "Blocks at most 8", "A person", "Too degraded"):  # fmt: skip
+        assert words in told, words
+    for raw in ("Grain", "{&#39;", "source id", "least"):
+        assert raw not in told.replace("at least", ""), raw
     for wrong, why in (
         ({"limit.artifact.measure.least.artifact": "much"}, "must be a number"), ({"category": "x"}, "no category"),
         ({"source": "x"}, "no source"), ({"who.artifact": next(iter(VLMS))}, "an admin starts such a run"),
@@ -209,6 +215,12 @@ def test_a_draw_tells_what_it_takes_and_takes_it(researcher: SignedIn) -> None:
     assert answer.headers["location"] == f"/runs/{run.id}"
     assert (run.params["most"], run.params["per_photo"], run.params["fill"]) == (6, 2, True)
     assert run.params["ratio"] == {"high": 1, "medium": 2, "low": 3}
+    told = researcher.get(f"/runs/{run.id}").text
+    for words in ("category <b>Old photo</b>", "high to medium to low <b>1:2:3</b>", "images in all, at most <b>6</b>",
+                  "of one photograph and level, at most <b>2</b>", "where a level has run out <b>the others go on</b>",
+                  "seed <b>0</b>"):  # fmt: skip
+        assert words in told, words
+    assert "draws <b>" not in told
     again = researcher.post("/patches/draw", data={"category": "old_photo"})
     assert (again.status_code, "at present" in again.text) == (409, True)
     wrong = researcher.post("/patches/draw", data={"category": "old_photo", "high": "x"})

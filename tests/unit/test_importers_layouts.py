@@ -16,6 +16,7 @@ from tests.unit.importer_samples import NO_IMAGE, ONE, THREE, TWO, read, tar, to
 def test_a_photograph_of_a_shard_has_what_its_json_says(tmp_path: Path) -> None:
     described = {
         "license": "https://creativecommons.org/licenses/by/2.0/", "author": "Ada", "url": "https://example.org/1",
+        "author_url": "https://example.org/ada",
         "tags": ["rain", "street", "rain"], "caption": "a street",
     }  # fmt: skip
     files = {
@@ -35,7 +36,9 @@ def test_a_photograph_of_a_shard_has_what_its_json_says(tmp_path: Path) -> None:
         "shard-000/4.json": "describes a photograph that is not beside it",
     }  # fmt: skip
     known = told(importers.entries(place))
-    assert known["shard-000/dir/1.jpg"] == Provenance("CC-BY-2.0", "Ada", "https://example.org/1", ("rain", "street"))
+    assert known["shard-000/dir/1.jpg"] == Provenance(
+        "CC-BY-2.0", "Ada", "https://example.org/1", ("rain", "street"), author_url="https://example.org/ada"
+    )
     assert known["shard-000/2.png"] == Provenance("CC0-1.0", keywords=("fog", "mist"))
     assert known["shard-000/3.left.png"] == Provenance()
 

@@ -34,15 +34,15 @@ def test_a_csv_says_what_is_known_of_each_photograph(
     manifest: Callable[[str, bytes], str], delimiter: str, bom: bytes
 ) -> None:
     rows = [
-        ["Path", "License", "author", "url", "keywords", "date", "remark"],
-        ["one.png", "CC BY 4.0", "Ada", "https://example.org/1", '"rain;street; rain"', "2026-03-14", "x"],
-        ['"sub/two, or 2.png"', "ask Ada", "", "", "", "", ""],
+        ["Path", "License", "author", "author_url", "url", "keywords", "date", "remark"],
+        ["one.png", "CC BY 4.0", "Ada", "https://a.example", "https://b.example", '"rain;street; rain"', "2026-03-14", "x"],
+        ['"sub/two, or 2.png"', "ask Ada", "", "", "", "", "", ""],
     ]
     place = manifest("list.csv", bom + "\r\n".join(delimiter.join(row) for row in rows).encode() + b"\r\n\r\n")
     assert read(importers.entries(place)) == {"one.png": ONE, "sub/two, or 2.png": TWO}
     day = datetime(2026, 3, 14, tzinfo=UTC)
     assert told(importers.entries(place)) == {
-        "one.png": Provenance("CC-BY-4.0", "Ada", "https://example.org/1", ("rain", "street"), day),
+        "one.png": Provenance("CC-BY-4.0", "Ada", "https://b.example", ("rain", "street"), day, "https://a.example"),
         "sub/two, or 2.png": Provenance("ask Ada"),
     }
 
@@ -79,6 +79,15 @@ def test_a_link_in_the_manifests_folder_leads_nowhere_else(manifest: Callable[[s
     assert found == {
         "out/secret.png": "line 2: outside the folder",
         "link.png": "line 3: a link that leads out of the folder",
+    }
+
+
+def test_an_authors_address_that_is_none_or_cannot_be_kept_is_told(manifest: Callable[[str, bytes], str]) -> None:
+    """It becomes a link: one that runs a script, or half of one, must not be kept."""
+    data = b"path,author_url\none.png,javascript:alert(1)\none.png,https://example.org/" + b"x" * 1000 + b"\n"
+    assert read(importers.entries(manifest("list.csv", data))) == {
+        "list.csv, line 2": "the address 'javascript:alert(1)' does not begin with http:// or https://",
+        "list.csv, line 3": "an address of 1020 characters; at most 1000 are kept",
     }
 
 

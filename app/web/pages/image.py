@@ -122,6 +122,7 @@ def _example_history() -> ImageHistory:
     file = SourceFile(
         id=3, source_id=2, name="night/0001.jpg", file_sha256="d" * 64, size=3_400_000, format="jpeg", width=4000,
         height=3000, phash="0f" * 8, notes=["EXIF orientation 6 applied"], exif={"Model": "X100"}, created_at=now,
+        author="Bob <b>", author_url="https://example.org/bob", url="https://example.org/1",
     )  # fmt: skip
     scores = (
         ScoreRow("niqe", "NIQE", "lower", False, 4.2, 6.1, "better", "", "1"),

@@ -1,17 +1,20 @@
 """Runs: what runs and what ran, each with its progress, failures and log; and the ways to stop, resume and repair one."""
 
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from datetime import timedelta
 
 from fastapi import APIRouter, Request, Response
 from fastapi.responses import RedirectResponse
 from sqlmodel import Session
 
-from app.models import Json, Role, RunState, utcnow
+from app.catalog.screening import RULED, default_rule
+from app.domain.sampling import DrawRule
+from app.models import Role, RunState, utcnow
 from app.services import run_control, run_views
 from app.services.run_advice import Wait
 from app.services.run_views import Duplicate, IngestReport, ItemRow, KindRow, Rejected, RunDetail, RunProgress
 from app.web.deps import Admin, AnyViewer, Reader, Researcher, Writer
+from app.web.pages.run_settings import Rules, facts_of, rules_of
 from app.web.templating import render
 
 router = APIRouter()
@@ -35,6 +38,7 @@ class RunsPage:
 class RunPage:
     detail: RunDetail
     params: tuple[tuple[str, str], ...]
+    rules: Rules | None
 
 
 @router.get("/runs")
@@ -100,25 +104,8 @@ def _part(session: Session, before: int | None) -> RunsPart:
 
 
 def _page(detail: RunDetail) -> RunPage:
-    return RunPage(detail, tuple(_params(detail.params)))
-
-
-def _params(params: Json) -> list[tuple[str, str]]:
-    """Parameters worth reading: the report and what was taken are told elsewhere, and long lists are counted."""
-    told = []
-    for name, value in params.items():
-        if name in ("report", "taken") or value in (None, "", [], {}):
-            continue
-        if isinstance(value, list) and len(value) > 8:
-            text = f"{len(value)} of them"
-        elif isinstance(value, list):
-            text = ", ".join(" / ".join(part) if isinstance(part, list) else str(part) for part in value)
-        elif isinstance(value, dict):
-            text = ", ".join(f"{key} {part}" for key, part in value.items())
-        else:
-            text = str(value)
-        told.append((name.replace("_", " "), {"True": "yes", "False": "no"}.get(text, text)))
-    return told
+    facts = facts_of(detail.progress.kind, detail.params, detail.source)
+    return RunPage(detail, tuple(facts), rules_of(detail.params))
 
 
 _NOW = utcnow()
@@ -138,7 +125,20 @@ _STEP = ItemRow(
     8, "flickr: rain, page 2", "gather", "failed", 1, "Flickr does not take the key.", None, _NOW, None, None, None
 )
 _GATHERED = RunProgress(5, "gather", "Gather: Flickr, Rain", RunState.FINISHED, 9, 5, 4, 0, _NOW, _NOW, "Ada", 0.0)
+_SCREENED = RunProgress(4, "screen", "Screen all categories", RunState.RUNNING, 9, 5, 4, 0, _NOW, None, "Ada", 0.0)
+_DRAWN = RunProgress(3, "retain", "Sample Rain, 1:2:3", RunState.FINISHED, 9, 9, 0, 0, _NOW, _NOW, "Ada", 0.0)
+_RULES = {
+    "source_id": 3, "category": None, "again": True, "question": {"rain": 2},
+    "rules": {category: [asdict(default_rule(category, step, "gemini" if step == "artifact" else "")) for step in RULED]
+              for category in ("rain", "old_photo")},
+}  # fmt: skip
+_DRAW = {
+    **asdict(DrawRule(most=6000)), "category": "rain", "draws": True, "cut": {"high": "0f"}, "short": "low",
+    "taken": {"high": 1000, "medium": 2000, "low": 3000},
+}  # fmt: skip
 _PAGES = [
+    _page(RunDetail(_SCREENED, _RULES, (_KIND,), (), (), None, (), "Flickr <b>")),
+    _page(RunDetail(_DRAWN, _DRAW, (), (), (), None)),
     _page(RunDetail(_RUN, {"method": None, "compare": True}, (_KIND,), (_LOST, _ITEM), (_FINE, _ITEM), None, _WAITS)),
     _page(RunDetail(_DONE, {"category": "rain"}, (), (), (), _REPORT)),
     _page(RunDetail(_GATHERED, {"taken": 5, "most": 9}, (), (_STEP,), (_STEP,), _REPORT)),
