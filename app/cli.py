@@ -19,6 +19,7 @@ from app.catalog.judges import JUDGES
 from app.cli_gather import gather
 from app.cli_providers import providers
 from app.cli_screening import sample, screen
+from app.cli_table import table
 from app.cli_verdict import verdict
 from app.config import settings
 from app.db import reading, unit_of_work
@@ -39,6 +40,7 @@ cli = typer.Typer(no_args_is_help=True, add_completion=False, pretty_exceptions_
 weights = typer.Typer(no_args_is_help=True, help="Weights of the metrics: what is here, and fetching what is not.")
 cli.add_typer(weights, name="weights")
 cli.add_typer(verdict, name="verdict")
+cli.add_typer(table, name="table")
 cli.add_typer(providers, name="providers")
 
 Category = Annotated[str, typer.Option(help=f"One of {', '.join(CATEGORIES)}.")]

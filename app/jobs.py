@@ -43,6 +43,7 @@ JOBS: dict[str, Job] = {
     "plan_retain": Job("workers.tasks.retain:PlanRetainTask"),
     "retain": Job("workers.tasks.retain:RetainTask"),
     "gather": Job("workers.tasks.gather:GatherTask"),
+    "degrade": Job("workers.tasks.degrade:DegradeTask"),
 }
 
 

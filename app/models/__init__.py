@@ -1,6 +1,7 @@
 """All tables. Import from here so that the metadata is always complete."""
 
 from app.models.base import Json, UtcDateTime, new_token, table_of, utcnow
+from app.models.benchmarks import ImageSet, ImageSetItem, StrategyChoice
 from app.models.candidates import Candidate, CandidateSummary, Method, Refusal, Score, Verdict
 from app.models.collection import Image, Look, PhashBand, Source, SourceFile, Stage
 from app.models.people import ApiToken, Invitation, Role, SignIn, User
@@ -24,6 +25,8 @@ __all__ = [
     "FilterSetting",
     "GoldAnswer",
     "Image",
+    "ImageSet",
+    "ImageSetItem",
     "Invitation",
     "ItemState",
     "Json",
@@ -51,6 +54,7 @@ __all__ = [
     "Source",
     "SourceFile",
     "Stage",
+    "StrategyChoice",
     "User",
     "UtcDateTime",
     "Verdict",

@@ -2,8 +2,9 @@
 
 from collections import Counter
 from dataclasses import dataclass
+from typing import Any
 
-from sqlalchemy import func, select
+from sqlalchemy import distinct, func, select
 from sqlmodel import Session, col
 
 from app import accounts
@@ -14,9 +15,9 @@ from app.catalog.providers import PROVIDERS
 from app.catalog.quality import MAX_ATTEMPTS
 from app.catalog.vlms import VLMS
 from app.config import settings
-from app.models import Image
+from app.models import Candidate, Image, Method, Verdict
 from app.services.options import PipelineOptions, images_of, taken_stages
-from app.services.recipes import Setting
+from app.services.recipes import Setting, is_stand_in
 
 
 @dataclass(frozen=True)
@@ -84,39 +85,83 @@ def dollars(micros: int) -> str:
 
 
 def estimate(session: Session, options: PipelineOptions) -> Estimate:
-    """Count what a run would ask for. Three statements, however many images there are."""
+    """Count what a run would ask for: a few statements, however many images there are.
+
+    Of an evaluation only what is missing; where prompts have changed since, that is more than is told here.
+    """
     ids = images_of(options).subquery()
+    referenced = (col(Image.reference_pixel_sha256) != "").label("referenced")
     rows = session.execute(
-        select(col(Image.category), col(Image.stage), func.count())
+        select(col(Image.category), col(Image.stage), referenced, func.count())
         .where(col(Image.id).in_(select(ids.c.id)))
-        .group_by(col(Image.category), col(Image.stage))
+        .group_by(col(Image.category), col(Image.stage), referenced)
     ).all()
     prices = {row.provider: row.prices for row in accounts.all_accounts(session)}
     taken = taken_stages(replace=options.replace)
     made: Counter[tuple[Setting, bool]] = Counter()
-    images = 0
-    for category, stage, number in rows:
+    images = opinions = 0
+    for category, stage, has_reference, number in rows:
         images += number
-        if stage in taken:
-            made[options.chosen(category), True] += number
-        for setting in options.compared(category):
+        chosen = options.chosen(category)
+        if chosen and stage in taken:
+            made[chosen, True] += number
+        compared = options.compared(category)
+        for setting in compared:
             made[setting, False] += number
-    lines = _lines(made, options, prices)
+        opinions += number * len(compared) if options.judge_compared and not has_reference else 0
+    if options.set_ids:
+        made -= _there(session, ids)
+        opinions -= _judged(session, ids, options.judge)
+    lines = _lines(made, opinions, options, prices)
     worst = Counter({key: number * (MAX_ATTEMPTS if key[1] else 1) for key, number in made.items()})
     # A refinement appends to the prompt that is there (Fig. C.2), so however many attempts, each is written once.
-    repeated = [line for line in _lines(worst, options, prices) if not line.once] + [line for line in lines if line.once]
+    repeated = [line for line in _lines(worst, opinions, options, prices) if not line.once]
+    repeated += [line for line in lines if line.once]
     most = sum(line.half_price if options.batch else line.micros for line in repeated)
     local = any(settings().stand_in(line.provider) for line in lines)
     return Estimate(images, tuple(lines), most, options.batch, local)
 
 
-def _lines(made: Counter[tuple[Setting, bool]], options: PipelineOptions, prices: dict[str, dict[str, float]]) -> list[Line]:
+def _there(session: Session, ids: Any) -> Counter[tuple[Setting, bool]]:
+    """First samples of images that are there already, by setting, as this installation would make them."""
+    rows = session.execute(
+        select(
+            col(Method.generator), col(Method.strategy), col(Method.stand_in), func.count(distinct(col(Candidate.image_id)))
+        )
+        .join(Candidate, col(Candidate.method_id) == col(Method.id))
+        .where(col(Candidate.image_id).in_(select(ids.c.id)), col(Candidate.parent_id).is_(None))
+        .group_by(col(Method.generator), col(Method.strategy), col(Method.stand_in))
+    )
+    found: Counter[tuple[Setting, bool]] = Counter()
+    for generator, strategy, stand_in, number in rows:
+        setting = Setting(generator, strategy)
+        if generator in GENERATORS and is_stand_in(setting) == stand_in:
+            found[setting, False] += number
+    return found
+
+
+def _judged(session: Session, ids: Any, judge: str) -> int:
+    """Opinions of a judge that are there already about candidates of images without a reference."""
+    vlm = JUDGES[judge].vlm if judge in JUDGES else ""
+    theirs = col(Verdict.judge) == judge, col(Verdict.stand_in).is_(bool(vlm) and settings().stand_in(VLMS[vlm].provider))
+    number: int = session.execute(
+        select(func.count(distinct(col(Candidate.id))))
+        .join(Verdict, col(Verdict.candidate_id) == col(Candidate.id))
+        .join(Image, col(Image.id) == col(Candidate.image_id))
+        .where(*theirs, col(Candidate.image_id).in_(select(ids.c.id)), col(Image.reference_pixel_sha256) == "")
+    ).scalar_one()
+    return number
+
+
+def _lines(
+    made: Counter[tuple[Setting, bool]], opinions: int, options: PipelineOptions, prices: dict[str, dict[str, float]]
+) -> list[Line]:
     lines = []
     written: Counter[str] = Counter()
-    judged = 0
+    judged = max(opinions, 0)
     for (setting, chosen), number in made.items():
         spec = GENERATORS[setting.generator]
-        judged += number if chosen or options.judge_compared else 0
+        judged += number if chosen else 0
         if setting.vlm:
             written[setting.vlm] = max(written[setting.vlm], number)
         if spec.provider:

@@ -58,7 +58,8 @@ def candidate_made(session: Session, run_id: int, candidate: Candidate, payload:
     session.add(summary)
     session.add(image)
     judge = payload.get("judge", "")
-    jobs.add_items(session, run_id, _score_items(candidate, judge, chosen=chosen))
+    scores = _score_items(candidate, judge) if chosen else [comparison(candidate, image)]
+    jobs.add_items(session, run_id, scores)
     if judge and not chosen:
         jobs.add_items(session, run_id, [_judge(session, image, candidate.id, judge, decides=False)])
 
@@ -90,16 +91,25 @@ def _goes_on(image: Image, candidate_id: int) -> bool:
     return image.current_candidate_id == candidate_id and image.stage != Stage.SET_ASIDE
 
 
-def _score_items(candidate: Candidate, judge: str, *, chosen: bool) -> list[NewItem]:
+def _score_items(candidate: Candidate, judge: str) -> list[NewItem]:
     """For the chosen chain first what the filter needs (the no-reference metrics), so that a verdict comes soon."""
-    no_reference = [key for key, spec in METRICS.items() if not spec.reference]
-    full_reference = [key for key, spec in METRICS.items() if spec.reference]
-    if not chosen:
-        return [_score_item(candidate, "compared", [*full_reference, *no_reference], 300, judge="", filters=False)]
     return [
-        _score_item(candidate, "no-reference", no_reference, 10, judge=judge, filters=True),
-        _score_item(candidate, "full-reference", full_reference, 150, judge=judge, filters=False),
+        _score_item(candidate, "no-reference", metrics_of(reference=False), 10, judge=judge, filters=True),
+        _score_item(candidate, "full-reference", metrics_of(reference=True), 150, judge=judge, filters=False),
     ]
+
+
+def comparison(candidate: Candidate, image: Image) -> NewItem:
+    """The item that scores a candidate which is only compared; of an image made of a clean one, its fidelity to that."""
+    if image.reference_pixel_sha256:
+        return _score_item(candidate, "fidelity", metrics_of(reference=True), 300, judge="", filters=False)
+    metrics = [*metrics_of(reference=True), *metrics_of(reference=False)]
+    return _score_item(candidate, "compared", metrics, 300, judge="", filters=False)
+
+
+def metrics_of(*, reference: bool) -> list[str]:
+    """The catalogue's full-reference or no-reference metrics."""
+    return [key for key, spec in METRICS.items() if spec.reference == reference]
 
 
 def _score_item(candidate: Candidate, name: str, metrics: list[str], priority: int, *, judge: str, filters: bool) -> NewItem:

@@ -13,7 +13,7 @@ from app.catalog.providers import PROVIDERS
 from app.catalog.vlms import VLMS
 from app.config import settings
 from app.errors import GgtError
-from app.models import Image, Stage
+from app.models import Image, ImageSetItem, Stage
 from app.services import gallery
 from app.services.gallery_filter import GalleryFilter
 from app.services.recipes import Setting
@@ -33,6 +33,7 @@ class PipelineOptions:
     ``query`` is a gallery filter; the images chosen are those that pass it and everything else given here. With
     ``replace`` images that wait for a person are taken up too, and recipes already tried are sampled again; ``extra`` is
     appended to every prompt. ``batch`` asks where possible at half price, with answers within a day.
+    With ``set_ids`` the run is an evaluation on these image sets: all its settings are compared and none is chosen.
     """
 
     categories: tuple[str, ...] = ()
@@ -48,17 +49,20 @@ class PipelineOptions:
     query: Mapping[str, str] = field(default_factory=dict)
     replace: bool = False
     extra: str = ""
+    set_ids: tuple[int, ...] = ()
 
     @classmethod
     def of(cls, params: Mapping[str, Any]) -> "PipelineOptions":
         """The options in a run's parameters."""
         known = {name: params[name] for name in cls.__dataclass_fields__ if name in params}
-        for name in ("categories", "image_ids", "also"):
+        for name in ("categories", "image_ids", "also", "set_ids"):
             known[name] = tuple(tuple(v) if isinstance(v, list) else v for v in known.get(name, ()))
         return cls(**known)
 
-    def chosen(self, category: str) -> Setting:
-        """The setting whose candidates of ``category`` may reach review."""
+    def chosen(self, category: str) -> Setting | None:
+        """The setting whose candidates of ``category`` may reach review; None in an evaluation."""
+        if self.set_ids:
+            return None
         if self.method is None:
             return Setting(CATEGORIES[category].default_method)
         return Setting(self.method, self.strategy or "none")  # type: ignore[arg-type]
@@ -75,7 +79,7 @@ class PipelineOptions:
     def settings(self) -> list[Setting]:
         """Every setting the run may use, in any category."""
         found = [s for c in self.categories or CATEGORIES for s in (self.chosen(c), *self.compared(c))]
-        return list(dict.fromkeys(found))
+        return [s for s in dict.fromkeys(found) if s is not None]
 
 
 def check_options(options: PipelineOptions) -> None:
@@ -117,9 +121,13 @@ def check_key(provider: str, what: str) -> None:
 
 
 def images_of(options: PipelineOptions) -> Any:
-    """The statement that selects the ids of the images a run is about: never of one that was set aside."""
+    """The statement that selects the ids of the images a run is about: never of one that was set aside, and of one that
+    was made for a benchmark only in an evaluation."""
+    if options.set_ids:
+        members = select(col(ImageSetItem.image_id)).where(col(ImageSetItem.set_id).in_(options.set_ids))
+        return select(col(Image.id)).where(col(Image.id).in_(members))
     query = gallery.matching_ids(GalleryFilter.parse(options.query)) if options.query else select(col(Image.id))
-    query = query.where(col(Image.stage) != Stage.SET_ASIDE)
+    query = query.where(col(Image.stage).not_in((Stage.SET_ASIDE, Stage.BENCHMARK)))
     if options.categories:
         query = query.where(col(Image.category).in_(options.categories))
     if options.source_id is not None:

@@ -14,7 +14,7 @@ from app.config import settings
 from app.errors import Conflict
 from app.jobs import NewItem
 from app.models import Candidate, CandidateSummary, Image, Method, Refusal, Review, Run, Stage
-from app.services import estimate, prompts
+from app.services import benchmark_gaps, estimate, prompts
 from app.services.options import PipelineOptions, check_options, images_of, taken_stages
 from app.services.prompts import PromptSet
 from app.services.recipes import Chain, Prompt, Setting, first_recipe, generate_item, recipe_hash, stand_in_mark
@@ -30,10 +30,10 @@ PLAN_WINDOW = 200
 def start_pipeline(
     session: Session, options: PipelineOptions, *, user_id: int | None, title: str = "", confirmed: int = 0
 ) -> Run:
-    """Start a run. ``confirmed`` is the price, in millionths of a dollar, that somebody has seen and agreed to.
+    """Start a run, or with image sets an evaluation.
 
-    Raises GgtError, with what there is, where a choice does not exist or lacks its key, and NotConfirmed where the run would
-    cost more than was confirmed.
+    ``confirmed`` is the price, in millionths of a dollar, that somebody has seen and agreed to. Raises GgtError, with what
+    there is, where a choice does not exist or lacks its key, and NotConfirmed where it would cost more than was confirmed.
     """
     check_options(options)
     price = estimate.estimate(session, options)
@@ -43,9 +43,9 @@ def start_pipeline(
         f"{len(options.image_ids)} images" if options.image_ids else "all images"
     )
     how = f"{options.method} / {options.strategy}" if options.strategy else options.method or "default method"
-    run = jobs.start_run(
-        session, "pipeline", title or f"Pipeline: {what}, {how}", {**asdict(options), "query": dict(options.query)}, user_id
-    )
+    kind = "evaluation" if options.set_ids else "pipeline"
+    params = {**asdict(options), "query": dict(options.query)}
+    run = jobs.start_run(session, kind, title or f"Pipeline: {what}, {how}", params, user_id)
     assert run.id is not None
     jobs.add_items(session, run.id, [_plan_item(0)])
     return run
@@ -69,6 +69,8 @@ def plan_window(session: Session, run_id: int, after: int) -> int:
         return 0
     window = _Window.read(session, options, images)
     items = [item for image in images for item in window.items(image)]
+    if options.set_ids:
+        items += benchmark_gaps.missing(session, options, images)
     items.append(_plan_item(max(i.id or 0 for i in images)))
     jobs.add_items(session, run_id, items)
     return len(images)
@@ -131,7 +133,7 @@ class _Window:
         }
         refusals: Any = (Refusal.image_id, Method.generator, Refusal.recipe_hash, Refusal.sample)
         refused: dict[tuple[int | None, str, str], int] = {}
-        if options.replace:
+        if options.replace or options.set_ids:
             refused_rows = session.execute(
                 select(*refusals)
                 .join(Method, col(Method.id) == col(Refusal.method_id))
@@ -144,8 +146,9 @@ class _Window:
     def items(self, image: Image) -> list[NewItem]:
         """The items that start what a run does to one image; a prompt that has to be written first is one for all."""
         wanted: list[tuple[Setting, bool]] = []
-        if self._takes(image):
-            wanted.append((self.options.chosen(image.category), True))
+        chosen_setting = self.options.chosen(image.category)
+        if chosen_setting and self._takes(image):
+            wanted.append((chosen_setting, True))
         wanted += [(setting, False) for setting in self.options.compared(image.category)]
         found: list[NewItem] = []
         waiting: dict[str, list[dict[str, Any]]] = {}
@@ -184,11 +187,13 @@ class _Window:
             refused = self.refused.get((image.id, setting.generator, digest), -1)
             sample = max((t.sample for t in same), default=-1)
             sample = 1 + max(sample, refused)
+        elif not chosen and self.options.set_ids and (image.id, setting.generator, digest) in self.refused:
+            return None  # an outcome that counts against the method; asking again would cost again and prove nothing
         elif (chosen and image.stage != Stage.COLLECTED and any(t.chosen for t in same)) or (
             not chosen and (same or (setting.strategy == "none" and any(t.generator == setting.generator for t in before)))
         ):
             return None
-        return generate_item(image, recipe, chain_of(self.options, chosen=chosen), sample=sample)
+        return generate_item(image, recipe, chain_of(self.options, image, chosen=chosen), sample=sample)
 
     def _writing(self, image: Image, vlm: str, then: list[dict[str, Any]]) -> NewItem:
         meta = self.texts["meta", image.category].version
@@ -208,11 +213,11 @@ def written_version(vlm: str, meta_version: int, edition: int) -> str:
     return f"meta/{meta_version} {vlm}/{edition}"
 
 
-def chain_of(options: PipelineOptions, *, chosen: bool) -> Chain:
-    """How a candidate goes on after it was made."""
+def chain_of(options: PipelineOptions, image: Image, *, chosen: bool) -> Chain:
+    """How a candidate goes on after it was made. VLM-R is about real LQ images: those made of clean ones are not judged."""
     return Chain(
         chosen=chosen,
-        judge=options.judge if chosen or options.judge_compared else "",
+        judge=options.judge if chosen or (options.judge_compared and not image.reference_pixel_sha256) else "",
         replaces=chosen and options.replace,
         batch=options.batch,
     )

@@ -37,6 +37,14 @@ class Setting:
         return self.strategy.removeprefix("vlm-") if self.strategy.startswith("vlm-") else ""
 
 
+def is_stand_in(setting: Setting) -> bool:
+    """Whether what a setting makes here is a stand-in's: its image, or its prompt."""
+    provider = GENERATORS[setting.generator].provider
+    return bool(provider and settings().stand_in(provider)) or bool(
+        setting.vlm and settings().stand_in(VLMS[setting.vlm].provider)
+    )
+
+
 @dataclass(frozen=True)
 class Prompt:
     """The text to send and what it is: "fix/1", or "meta/1 gemini/2" for the second edition of what Gemini wrote."""

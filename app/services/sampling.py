@@ -199,4 +199,4 @@ def _image(patch: Patch, done: Cut) -> dict[str, Any]:
 
 def _same_box(patch: Patch) -> list[Any]:
     names = ("source_file_id", "category", "box_x", "box_y", "box_width", "box_height")
-    return [getattr(Image, name) == getattr(patch, name) for name in names]
+    return [getattr(Image, name) == getattr(patch, name) for name in names] + [col(Image.variant) == ""]

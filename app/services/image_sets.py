@@ -1,0 +1,253 @@
+"""Image sets: drawn from the collection by category, or made of clean photographs; changed until they are frozen."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+from typing import Any
+
+from sqlalchemy import delete, func, select
+from sqlmodel import Session, col
+
+from app import jobs
+from app.catalog.categories import CATEGORIES
+from app.db import insert_ignore
+from app.domain.degradation_recipe import REAL_ESRGAN, SecondOrder
+from app.domain.sampling import Candidate, DrawRule, eligible, place
+from app.errors import Conflict, GgtError, NotFound
+from app.jobs import NewItem
+from app.models import Image, ImageSet, ImageSetItem, Run, RunState, Source, SourceFile, Stage, utcnow
+from app.services import events
+
+FIDELITY, PERCEPTUAL = "fidelity", "perceptual"
+PAPER_PERCEPTUAL = {"rain": 20, "haze": 20, "snow": 20, "low_light": 20, "old_photo": 20, "general_mixed": 100}
+"""Images by category of the paper's perceptual set (Sec. 3.2)."""
+PAPER_FIDELITY = 100
+FIDELITY_CATEGORY = "general_mixed"
+"""Images made of clean ones are restored with the prompts of this category, as their degradations are of its kind."""
+MOST = 5_000
+"""Most images of a set: tables are computed over all of them at once."""
+SCALES = (1, 4)
+
+
+@dataclass(frozen=True)
+class SetRow:
+    """A set with what lists show. ``making``: the id of the run that makes its images, while it goes on."""
+
+    id: int
+    name: str
+    kind: str
+    images: int
+    frozen: bool
+    recipe: Mapping[str, Any]
+    created_at: Any
+    making: int | None = None
+
+
+def get(session: Session, set_id: int) -> ImageSet:
+    """Raises NotFound."""
+    found = session.get(ImageSet, set_id)
+    if found is None:
+        raise NotFound(f"There is no image set {set_id}.")
+    return found
+
+
+def all_sets(session: Session) -> list[SetRow]:
+    """Newest first, in two statements."""
+    numbers = dict(
+        session.execute(select(col(ImageSetItem.set_id), func.count()).group_by(col(ImageSetItem.set_id))).tuples().all()
+    )
+    making = _making(session)
+    rows = session.execute(select(ImageSet).order_by(col(ImageSet.id).desc())).scalars()
+    return [
+        SetRow(
+            s.id or 0, s.name, s.kind, numbers.get(s.id or 0, 0), s.frozen_at is not None, s.recipe, s.created_at,
+            making.get(s.id or 0),
+        )
+        for s in rows
+    ]  # fmt: skip
+
+
+def members(session: Session, set_id: int) -> list[Image]:
+    """The images of a set, in its order."""
+    return list(
+        session.execute(
+            select(Image)
+            .join(ImageSetItem, col(ImageSetItem.image_id) == col(Image.id))
+            .where(col(ImageSetItem.set_id) == set_id)
+            .order_by(col(ImageSetItem.position))
+        ).scalars()
+    )
+
+
+def available(session: Session, source_id: int | None = None) -> dict[str, int]:
+    """Images that a perceptual set may be drawn from, by category."""
+    rows = session.execute(
+        select(col(Image.category), func.count()).where(*_drawable(source_id)).group_by(col(Image.category))
+    )
+    found = dict(rows.tuples().all())
+    return {category: found.get(category, 0) for category in CATEGORIES}
+
+
+def draw_perceptual(
+    session: Session, name: str, wanted: Mapping[str, int], *, seed: int, user_id: int | None, source_id: int | None = None
+) -> ImageSet:
+    """A set of so many real LQ images by category, at most one of a photograph, in the order that the seed gives.
+
+    Raises GgtError for numbers that cannot be, naming each category that has too few, and Conflict for a name in use.
+    """
+    asked = {category: number for category, number in wanted.items() if number}
+    if unknown := [category for category in asked if category not in CATEGORIES]:
+        raise GgtError(f"There is no category {unknown[0]!r}; choose from {', '.join(CATEGORIES)}.")
+    if not asked or min(asked.values()) < 1 or sum(asked.values()) > MOST:
+        raise GgtError(f"A set has at least one image and at most {MOST:,}.")
+    chosen: list[int] = []
+    short = []
+    for category, number in asked.items():
+        rows = session.execute(
+            select(col(Image.id), col(Image.source_file_id)).where(*_drawable(source_id), col(Image.category) == category)
+        )
+        found = [Candidate(image_id, photo, category) for image_id, photo in rows]
+        ids = [c.id for c in eligible(found, category, DrawRule(seed=seed, per_photo=1))][:number]
+        if len(ids) < number:
+            short.append(f"{CATEGORIES[category].title}: {number} wanted, {len(ids)} photographs are here")
+        chosen += ids
+    if short:
+        raise GgtError(f"Too few images to draw from. {'; '.join(short)}. Ask for fewer, or take in more.")
+    recipe = {"wanted": asked, "seed": seed, "source_id": source_id, "per_photo": 1}
+    made = _new_set(session, name, PERCEPTUAL, recipe, user_id)
+    _add(session, made.id or 0, chosen)
+    return made
+
+
+def start_fidelity(
+    session: Session, name: str, source_id: int, number: int, *, seed: int, scale: int, user_id: int | None
+) -> tuple[ImageSet, Run]:
+    """A set made of a source's clean photographs, one patch of each, and the run that degrades them.
+
+    Raises GgtError where the source has too few, or is not one of clean photographs that are held out.
+    """
+    source = session.get(Source, source_id)
+    if source is None:
+        raise NotFound(f"There is no source {source_id}.")
+    if not source.held_out:
+        raise GgtError(
+            f"{source.name} is not held out. Take clean photographs in as a source that is, so that none is trained on."
+        )
+    if scale not in SCALES:
+        raise GgtError(f"The scale is {' or '.join(map(str, SCALES))}.")
+    files = session.execute(select(col(SourceFile.id)).where(col(SourceFile.source_id) == source_id)).scalars()
+    ordered = sorted(files, key=lambda file_id: (place(seed, file_id or 0), file_id))
+    if not 1 <= number <= min(MOST, len(ordered)):
+        raise GgtError(f"{source.name} has {len(ordered):,} photographs: ask for 1 to {min(MOST, len(ordered)):,}.")
+    recipe = {"source_id": source_id, "images": number, "seed": seed, "scale": scale, "pipeline": "Real-ESRGAN"}
+    made = _new_set(session, name, FIDELITY, recipe, user_id)
+    run = jobs.start_run(session, "degrade", f"Make the images of {made.name}", {"set_id": made.id, **recipe}, user_id)
+    jobs.add_items(
+        session,
+        run.id or 0,
+        [
+            NewItem("degrade", f"degrade:{file_id}", payload={"set_id": made.id, "file_id": file_id, "position": position})
+            for position, file_id in enumerate(ordered[:number])
+        ],
+    )
+    return made, run
+
+
+def degradation(recipe: Mapping[str, Any]) -> SecondOrder:
+    """The parameters that a fidelity set's images are degraded with."""
+    return replace(REAL_ESRGAN, scale=recipe["scale"])
+
+
+def degraded(session: Session, set_id: int, position: int, file_id: int, made: Mapping[str, Any]) -> None:
+    """An image was made of a clean photograph: name it and put it at its place. Doing it twice changes nothing.
+
+    ``made`` has the fields of :class:`Image` that came of the pixels. A set that was frozen or removed meanwhile stays so.
+    """
+    row = session.get(ImageSet, set_id)
+    if row is None or row.frozen_at is not None:
+        raise Conflict("The image set was frozen or removed while its images were made.")
+    file = session.get_one(SourceFile, file_id)
+    insert_ignore(
+        session,
+        Image,
+        [
+            {
+                "source_file_id": file_id, "source_id": file.source_id, "category": FIDELITY_CATEGORY,
+                "resized_width": None, "resized_height": None, "stage": Stage.BENCHMARK,
+                "stage_reason": "", "decisions_wanted": 1, "created_at": utcnow(), **made,
+            }
+        ],
+    )  # fmt: skip
+    image_id = session.execute(
+        select(col(Image.id)).where(
+            col(Image.source_file_id) == file_id,
+            col(Image.category) == FIDELITY_CATEGORY,
+            col(Image.variant) == made["variant"],
+            col(Image.pixel_sha256) == made["pixel_sha256"],
+        )
+    ).scalar_one()
+    insert_ignore(session, ImageSetItem, [{"set_id": set_id, "image_id": image_id, "position": position}])
+
+
+def take_out(session: Session, set_id: int, image_id: int, user_id: int) -> None:
+    """Leave an image out of a set that is not frozen."""
+    _open_set(session, set_id)
+    session.execute(delete(ImageSetItem).where(col(ImageSetItem.set_id) == set_id, col(ImageSetItem.image_id) == image_id))
+    events.record(session, user_id, "image_set.reduced", f"image_set:{set_id}", details={"image_id": image_id})
+
+
+def freeze(session: Session, set_id: int, user_id: int) -> ImageSet:
+    """From here on the set changes no more. Raises Conflict while it is made, GgtError when it is empty."""
+    row = _open_set(session, set_id)
+    if set_id in _making(session):
+        raise Conflict("Its images are still being made: freeze it when that run has ended.")
+    number = session.execute(select(func.count()).where(col(ImageSetItem.set_id) == set_id)).scalar_one()
+    if not number:
+        raise GgtError("The set has no image.")
+    row.frozen_at = utcnow()
+    session.add(row)
+    events.record(session, user_id, "image_set.frozen", f"image_set:{set_id}", details={"images": number})
+    return row
+
+
+def remove(session: Session, set_id: int, user_id: int) -> None:
+    """Remove a set that is not frozen; the images and what was made of them stay."""
+    row = _open_set(session, set_id)
+    session.execute(delete(ImageSetItem).where(col(ImageSetItem.set_id) == set_id))
+    events.record(session, user_id, "image_set.removed", f"image_set:{set_id}", details={"name": row.name})
+    session.delete(row)
+
+
+def _open_set(session: Session, set_id: int) -> ImageSet:
+    row = get(session, set_id)
+    if row.frozen_at is not None:
+        raise Conflict(f"{row.name} is frozen: what was measured on it must stay true. Make another set.")
+    return row
+
+
+def _making(session: Session) -> dict[int, int]:
+    going = col(Run.kind) == "degrade", col(Run.state).in_((RunState.RUNNING, RunState.CANCELLING))
+    return {run.params["set_id"]: run.id or 0 for run in session.execute(select(Run).where(*going)).scalars()}
+
+
+def _drawable(source_id: int | None) -> list[Any]:
+    found = [col(Image.stage).not_in((Stage.SET_ASIDE, Stage.BENCHMARK))]
+    return found + ([col(Image.source_id) == source_id] if source_id is not None else [])
+
+
+def _new_set(session: Session, name: str, kind: str, recipe: Mapping[str, Any], user_id: int | None) -> ImageSet:
+    name = name.strip()
+    if not 1 <= len(name) <= 100:
+        raise GgtError("The set needs a name of at most 100 characters.")
+    row = {
+        "name": name, "kind": kind, "recipe": dict(recipe), "note": "", "frozen_at": None, "created_by": user_id,
+        "created_at": utcnow(),
+    }  # fmt: skip
+    if not insert_ignore(session, ImageSet, [row]):
+        raise Conflict(f"There is an image set called {name!r} already.")
+    made: ImageSet = session.execute(select(ImageSet).where(col(ImageSet.name) == name)).scalar_one()
+    return made
+
+
+def _add(session: Session, set_id: int, image_ids: Sequence[int]) -> None:
+    rows = [{"set_id": set_id, "image_id": image_id, "position": place} for place, image_id in enumerate(image_ids)]
+    insert_ignore(session, ImageSetItem, rows)
