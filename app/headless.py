@@ -1,7 +1,6 @@
 """The main job without a browser: ingest photographs, run the pipeline over it, wait, and tell the funnel."""
 
 import importlib.util
-import os
 import time
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
@@ -22,7 +21,7 @@ from app.errors import GgtError
 from app.models import Image, ItemState, Run, RunState, Source, Stage, WorkItem
 from app.services import flow, ingest, ingest_report, planning
 from app.services.ingest import SourceInput
-from app.services.ingest_folder import ingest_entries
+from app.services.ingest_folder import THREADS, ingest_entries
 from app.services.options import PipelineOptions
 from app.services.photograph import Then
 from app.services.weights import fetch_weights, weights_status
@@ -76,8 +75,7 @@ def ingest_location(
         run_id, source_id = run.id or 0, run.params["source_id"]
     try:
         with progress(f"Ingest {name}", importers.count(location, layout)) as bar:
-            threads = os.cpu_count() or 1
-            for _ in ingest_entries(run_id, found, threads=threads, keep_near_duplicates=keep_near_duplicates):
+            for _ in ingest_entries(run_id, found, threads=THREADS, keep_near_duplicates=keep_near_duplicates):
                 bar.advance(bar.task_ids[0])
     finally:
         with unit_of_work() as session:
@@ -106,8 +104,11 @@ def require_workers() -> None:
 
 
 def fetch_missing_weights() -> None:
-    """Fetch metric weights that are not here yet. Failing is told, not fatal: those metrics are then left out."""
-    if all(row.state == "present" for row in weights_status(settings().weights_dir)):
+    """Fetch metric weights that are not here yet, but none of a model hub: those are large, and a person's decision.
+
+    Failing is told, not fatal: those metrics are then left out.
+    """
+    if all(row.state == "present" or row.from_hub for row in weights_status(settings().weights_dir)):
         return
     console.print("Fetching metric weights (once)...")
     try:

@@ -107,7 +107,7 @@ def fill(count: int) -> None:
         with db.engine().execution_options(isolation_level="AUTOCOMMIT").connect() as connection:
             for table in ("source", "source_file", "patch"):
                 connection.exec_driver_sql(f"SELECT setval(pg_get_serial_sequence('{table}', 'id'), max(id)) FROM {table}")
-            connection.exec_driver_sql("ANALYZE")
+            connection.exec_driver_sql("VACUUM (ANALYZE)")
     seconds = time.perf_counter() - started
     print(f"filled in {seconds:.0f} s, {count / seconds:,.0f} photographs/s, at most {memory():,.0f} MB of memory")
 

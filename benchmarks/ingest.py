@@ -9,8 +9,8 @@ process, the two taking turns so that a busy machine slows both. ``--cores`` ima
 libvips each.
 
 The last two lines are whole ingests of a folder into a database and storage of their own (files synced, duplicates looked
-for, rows committed), against libvips writing the same patches to files: as images at once, and as patches to be screened,
-where libvips only decodes and makes the picture of the whole.
+for, rows committed) with the product's two threads a core, against libvips writing the same patches to files: as images at
+once, and as patches to be screened, where libvips only decodes and makes the picture of the whole.
 """
 
 import argparse
@@ -30,6 +30,8 @@ from app.imaging import cut, decode, encode_png, phash, pixel_hash, set_concurre
 from app.services.photograph import Then
 
 WIDTH, HEIGHT = 4000, 3000
+TURN = 12
+"""Photographs in a turn of a whole ingest: many enough that its start and end do not count."""
 STAGES = ("decode", "hash", "cut", "patch hash", "png", "thumbnail")
 
 
@@ -109,7 +111,7 @@ def main() -> None:
 
 
 def whole(pool: ThreadPoolExecutor, folder: Path, images: int, then: Then, cores: int) -> str:
-    """One line: ingest of a folder of a rainy source, and libvips reading and writing files, in turns of 4 photographs."""
+    """One line: ingest of a folder of a rainy source, and libvips from file to file, in turns of ``TURN`` photographs."""
     from app import migrate
     from app.db import unit_of_work
     from app.services import ingest as service
@@ -119,10 +121,10 @@ def whole(pool: ThreadPoolExecutor, folder: Path, images: int, then: Then, cores
     target = folder / "libvips"
     target.mkdir(parents=True)
     ours = alone = 0.0
-    for turn in range(0, images, 4):
+    for turn in range(0, images, TURN):
         part = folder / f"part{turn}"
         part.mkdir()
-        for number in range(turn, min(turn + 4, images)):
+        for number in range(turn, min(turn + TURN, images)):
             (part / f"{then}{number}.jpg").write_bytes(photograph((1000 if then == "images" else 2000) + number))
         with unit_of_work() as session:
             source = service.SourceInput(f"benchmark {then}")
@@ -130,9 +132,9 @@ def whole(pool: ThreadPoolExecutor, folder: Path, images: int, then: Then, cores
                 session, user_id=None, category="rain", source=source, title="benchmark", then=then
             ).id or 0  # fmt: skip
         start = time.perf_counter()
-        added = [one for one in ingest_files(run_id, part, threads=cores) if one.status == "added"]
+        added = [one for one in ingest_files(run_id, part, threads=2 * cores) if one.status == "added"]
         middle = time.perf_counter()
-        list(pool.map(libvips_files, sorted(part.iterdir()), [target] * 4, [then] * 4))
+        list(pool.map(libvips_files, sorted(part.iterdir()), [target] * TURN, [then] * TURN))
         ours += middle - start
         alone += time.perf_counter() - middle
         assert len(added) == len(list(part.iterdir())), "every photograph is to be taken in"

@@ -1,11 +1,25 @@
 """Photographs that are here already: the same bytes, or what people call the same picture; across all sources and splits."""
 
-from sqlalchemy import ColumnElement, literal_column
-from sqlmodel import Session, and_, col, or_, select
+from sqlalchemy import ColumnElement, bindparam, literal_column, union
+from sqlmodel import Session, and_, col, select
 
-from app.domain.near_duplicates import bands, hamming, is_near_duplicate, neighbours
+from app.domain.near_duplicates import BANDS, bands, hamming, is_near_duplicate, neighbours
 from app.models import PhashBand, Run, Source, SourceFile
 from app.services.photograph import FileOutcome, Prepared
+
+_IDS = union(
+    *(
+        select(col(PhashBand.source_file_id)).where(
+            col(PhashBand.band) == literal_column(str(number)),
+            col(PhashBand.value).in_(bindparam(f"band{number}", expanding=True)),
+        )
+        for number in range(BANDS)
+    )
+).subquery()
+_SHARING_A_BAND = select(col(SourceFile.name), col(SourceFile.phash), col(SourceFile.source_id)).join(
+    _IDS, _IDS.c.source_file_id == col(SourceFile.id)
+)
+"""Photographs that share a band with a hash, give or take a bit. Each band is a range of the primary key's index alone."""
 
 
 def exact_duplicate(session: Session, source_id: int, name: str, file_sha256: str) -> FileOutcome | None:
@@ -34,15 +48,8 @@ def near_duplicate(session: Session, run: Run, prepared: Prepared, *, across_onl
     """What a photograph looks like, if anything: the nearest one. ``across_only``: only from the other side of the split."""
     if prepared.phash is None:
         return None
-    alike = [
-        and_(col(PhashBand.band) == number, col(PhashBand.value).in_(neighbours(value)))
-        for number, value in enumerate(bands(prepared.phash))
-    ]
-    rows = session.exec(
-        select(SourceFile.name, SourceFile.phash, SourceFile.source_id)
-        .join(PhashBand, col(PhashBand.source_file_id) == col(SourceFile.id))
-        .where(or_(*alike))
-        .distinct()
+    rows = session.execute(
+        _SHARING_A_BAND, {f"band{number}": neighbours(value) for number, value in enumerate(bands(prepared.phash))}
     )
     near = [(hamming(prepared.phash, h), name, s) for name, h, s in rows if h and is_near_duplicate(prepared.phash, h)]
     if across_only and near:

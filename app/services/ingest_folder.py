@@ -20,6 +20,8 @@ Window = list[tuple[Entry, Future[Prepared | FileOutcome]]]
 """Photographs that are being made ready, in their order."""
 HELD_BYTES = 256 * 2**20
 """Bytes of photographs that may wait in memory where they are read in their order, beside those that are worked on."""
+THREADS = 2 * (os.cpu_count() or 1)
+"""Twice the cores: about half of a photograph's time its files are on their way to the disk."""
 
 
 def ingest_entries(

@@ -3,6 +3,7 @@
 import csv
 import io
 import re
+import time
 
 import pytest
 from sqlmodel import Session, col, select
@@ -121,6 +122,33 @@ def test_nothing_collected_leads_to_the_ingest(researcher: SignedIn, annotator: 
     assert "Nothing collected yet" in page
     assert 'href="/ingest"' in page
     assert annotator.get("/composition").status_code == 403
+
+
+@one_engine
+def test_an_old_count_is_shown_while_it_is_made_anew(database: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(collection_counts, "MANY", 1)
+    monkeypatch.setattr(collection_counts, "SHARE", 1e9)  # good for no time
+
+    def counted() -> int:
+        with db.reading() as session:
+            return sum(group.number for group in collection_counts.patch_groups(session))
+
+    def add() -> None:
+        with db.unit_of_work() as session:
+            factories.make_patch(session, "out")
+
+    add()
+    assert counted() == 1
+    add()
+    assert counted() == 1, "nobody waits for a count that is only seconds old"
+    until = time.monotonic() + 10
+    while counted() == 1 and time.monotonic() < until:
+        time.sleep(0.01)
+    assert counted() == 2
+    monkeypatch.setattr(collection_counts, "STALE_SECONDS", 0.0)
+    add()
+    assert counted() == 3, "one that is older is counted before it is shown"
+    collection_counts._known.clear()
 
 
 @one_engine

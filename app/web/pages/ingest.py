@@ -1,6 +1,5 @@
 """Ingest in the browser: drop photographs, archives or manifests, say where they come from, watch each file's outcome."""
 
-import os
 from dataclasses import asdict, dataclass
 from typing import Annotated, Any, Literal
 
@@ -15,7 +14,7 @@ from app.config import settings
 from app.errors import BadImage
 from app.services import events, gallery, ingest, ingest_report, run_control
 from app.services.ingest import MIN_STRIDE, SourceInput
-from app.services.ingest_folder import ingest_entries
+from app.services.ingest_folder import THREADS, ingest_entries
 from app.services.photograph import Then, prepare
 from app.web.deps import Reader, Researcher, Writer
 from app.web.templating import render
@@ -82,7 +81,8 @@ def start(
     said = licence_other if licence == OTHER else licence
     given = SourceInput(source, said, author, url, kind, terms=terms, held_out=held_out)
     policy = {"stride": stride, "max_per_photo": max_per_photo, "smaller": None if smaller == "keep" else smaller}
-    title = f"Ingest: {source.strip()}, {category}"
+    what = CATEGORIES[category].title if category in CATEGORIES else category
+    title = f"Ingest: {source.strip()}, {what}"
     run = ingest.start_ingest(
         session, user_id=viewer.user_id, category=category, source=given, title=title, then=then, policy=policy
     )
@@ -117,7 +117,7 @@ async def archive(
     except BaseException:
         file.close()
         raise
-    outcomes = ingest_entries(run_id, entries, threads=min(AT_ONCE, os.cpu_count() or 1))
+    outcomes = ingest_entries(run_id, entries, threads=min(AT_ONCE, THREADS))
     unbuffered = {"X-Accel-Buffering": "no"}
     return StreamingResponse(told(outcomes, file), media_type="application/x-ndjson", headers=unbuffered)
 
