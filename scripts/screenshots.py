@@ -19,8 +19,9 @@ from pathlib import Path
 
 from PIL import Image
 from playwright.sync_api import Browser, BrowserContext, Page, sync_playwright
-from shots import INVENTED, open_review, shots
+from shots import INVENTED, collection, open_review, shots
 from trial import environment, installation, prepare, prepare_invented, sign_in, stand_in, work_done
+from trial_collection import collected, platforms, prepare_collection
 from trial_reviews import second_opinions
 
 ROOT = Path(__file__).resolve().parents[1]
@@ -105,6 +106,18 @@ def take(base: str, link: str, url: str, minutes: float, only: list[str]) -> Non
             save(page, "review-phone")
 
 
+def take_collection(base: str, link: str, upload: Path, minutes: float, only: list[str]) -> None:
+    """Take the pictures of an installation that collects."""
+    with chromium() as browser:
+        page = context(browser, DESKTOP).new_page()
+        sign_in(page, link)
+        collected(page, base, minutes)
+        for name, show in collection(upload).items():
+            if not only or name in only:
+                show(page, base)
+                save(page, name)
+
+
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.partition("\n")[0])
     parser.add_argument("folder", type=Path, help="a data folder for the pictures alone")
@@ -113,17 +126,28 @@ def main() -> None:
     parser.add_argument("--only", nargs="*", default=[], metavar="NAME", help="take these alone")
     given = parser.parse_args()
     base = f"http://127.0.0.1:{given.port}"
+    folder, only = given.folder.resolve(), set(given.only)
+    upload = folder / "album" / "box"
     with stand_in() as url:
-        settings = environment(given.folder.resolve(), given.port, url)
-        if not (given.folder / "ggt.sqlite3").exists():
-            prepare(settings)
-        with installation(settings, base) as link:
-            take(base, link, url, given.minutes, given.only)
-        settings = environment(given.folder.resolve() / "invented", given.port, url)
-        if not (given.folder / "invented").exists():
-            prepare_invented(settings)
-        with installation(settings, base, "serve") as link:
-            take_invented(base, link, given.only)
+        if not only or only - INVENTED.keys() - collection(upload).keys():
+            settings = environment(folder, given.port, url)
+            if not (folder / "ggt.sqlite3").exists():
+                prepare(settings)
+            with installation(settings, base) as link:
+                take(base, link, url, given.minutes, given.only)
+        if not only or only & INVENTED.keys():
+            settings = environment(folder / "invented", given.port, url)
+            if not (folder / "invented").exists():
+                prepare_invented(settings)
+            with installation(settings, base, "serve") as link:
+                take_invented(base, link, given.only)
+        if not only or only & collection(upload).keys():
+            with platforms() as found:
+                settings = environment(folder / "collection", given.port, url) | found
+                if not (folder / "collection").exists():
+                    prepare_collection(settings, upload.parent)
+                with installation(settings, base) as link:
+                    take_collection(base, link, upload, given.minutes, given.only)
 
 
 if __name__ == "__main__":

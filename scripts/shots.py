@@ -1,8 +1,9 @@
 """What the pictures of docs/screenshots show, and the way there."""
 
 from collections.abc import Callable
+from pathlib import Path
 
-from playwright.sync_api import Page
+from playwright.sync_api import Page, Route
 from trial import SETTINGS
 
 PREFERRED = ("low_light", "old_photo")
@@ -126,7 +127,6 @@ def shots(runs: dict[str, int]) -> dict[str, Callable[[Page, str], None]]:
         "images": at("/images"),
         "image": history,
         "run": at(f"/runs/{runs['local']}"),
-        "ingest": at("/ingest"),
         "people": at("/people"),
         "providers": at("/providers"),
         "new-run": at(f"/runs/new?{SETTINGS}"),
@@ -138,6 +138,82 @@ def shots(runs: dict[str, int]) -> dict[str, Callable[[Page, str], None]]:
         "filter": at("/filter?category=old_photo"),
         "judges": at("/judges?a=stand-in:gemini-3.1-pro&b=stand-in:gpt-5.4-pro"),
         "regenerate": at("/images/regenerate?category=rain"),
+    }
+
+
+def ingested(upload: Path) -> Callable[[Page, str], None]:
+    """The ingest page after a folder of which some is known and some cannot be taken."""
+
+    def show(page: Page, base: str) -> None:
+        page.goto(f"{base}/ingest")
+        page.locator('[name="category"]').select_option("old_photo")
+        page.locator('[name="source"]').fill("attic-2026")
+        page.locator('[name="licence"]').select_option("CC0-1.0")
+        page.locator('[name="then"][value="look"]').check()
+        page.locator("#folder").set_input_files(upload)
+        page.locator("#start").click()
+        page.locator("#report").wait_for()
+        page.locator("#outcomes").evaluate("e => e.scrollIntoView({block: 'end'})")
+        page.locator("h1").evaluate("e => document.activeElement.blur()")
+        settle(page)
+
+    return show
+
+
+def decided(path: str, keys: str) -> Callable[[Page, str], None]:
+    """A grid on which these keys were pressed; the server does not hear of it, so that it can be taken again."""
+
+    def unheard(route: Route) -> None:
+        if route.request.method == "POST":
+            route.fulfill(json={"done": [], "late": []})
+        else:
+            route.continue_()
+
+    def show(page: Page, base: str) -> None:
+        page.goto(base + path)
+        settle(page)
+        page.route(f"**{path.partition('?')[0]}", unheard)
+        page.keyboard.press("ArrowRight")
+        for key in keys:
+            page.keyboard.press(key)
+            page.wait_for_timeout(120)
+        settle(page)
+        page.unroute(f"**{path.partition('?')[0]}")
+
+    return show
+
+
+def policy(page: Page, base: str) -> None:
+    """What another licence policy would touch; it is not applied."""
+    at("/licences")(page, base)
+    page.get_by_label("Release CC BY 2.0").check()
+    page.locator("#preview h2").wait_for()
+    settle(page)
+
+
+def asked(page: Page, base: str) -> None:
+    """What a platform, here its stand-in, would find."""
+    page.goto(f"{base}/gather")
+    page.locator('[name="category"]').select_option("rain")
+    page.locator('[name="platform"][value="flickr"]').check()
+    page.wait_for_timeout(1000)  # the keywords come
+    page.get_by_role("button", name="Ask the platform").click()
+    page.locator("#counts table").wait_for()
+    settle(page)
+
+
+def collection(upload: Path) -> dict[str, Callable[[Page, str], None]]:
+    """What is shown of a collection; ``upload`` is a folder to ingest."""
+    return {
+        "sources": at("/sources"),
+        "licences": policy,
+        "looks": decided("/looks", "kk1kk2kkk"),
+        "patches": decided("/patches?state=grading", "2313x2"),
+        "screen": at("/patches/screen?category=rain"),
+        "draw": at("/patches/draw?category=old_photo"),
+        "composition": at("/composition"),
+        "gather": asked,
+        "ingest": ingested(upload),
     }
 
 

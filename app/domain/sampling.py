@@ -75,7 +75,7 @@ def draw(candidates: Iterable[Candidate], rule: DrawRule) -> Draw:
     drawn: list[int] = []
     short = ""
     while open_levels and (rule.most is None or sum(taken.values()) < rule.most):
-        level = max(open_levels, key=lambda name: (rule.ratio[name] / (2 * taken[name] + 1), rule.ratio[name]))
+        level = furthest_behind(open_levels, taken, rule)
         if new[level] == len(order[level]):
             short = short or level
             if not rule.fill:
@@ -87,6 +87,11 @@ def draw(candidates: Iterable[Candidate], rule: DrawRule) -> Draw:
         taken[level] += 1
     cut = {level: place(rule.seed, order[level][number - 1]) for level, number in new.items() if number}
     return Draw(tuple(drawn), taken, cut, short)
+
+
+def furthest_behind(levels: Iterable[str], taken: Mapping[str, int], rule: DrawRule) -> str:
+    """The level that gives the next patch."""
+    return max(levels, key=lambda name: (rule.ratio[name] / (2 * taken[name] + 1), rule.ratio[name]))
 
 
 def eligible(candidates: Sequence[Candidate], level: str, rule: DrawRule) -> list[Candidate]:

@@ -121,6 +121,7 @@ def photograph(session: Session, photo_id: int) -> PhotoFacts:
     photo = Photo(
         photo_id, file.name, file.licence or source.licence, file.author or source.author, file.url, tuple(file.keywords),
         file.exif, file.width, file.height, file.size, file.look, file.fetched_at, file.created_at,
+        file.author_url,
     )  # fmt: skip
     return PhotoFacts(
         photo, file.source_id, source.name, file.category, file.look_reason, by or "", file.looked_at,

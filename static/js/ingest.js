@@ -172,6 +172,7 @@ function ended(item) {
 function showNext(shown, then = "images") {
   for (const id of ["report", "look", "go-on"]) if ($(id)) $(id).hidden = !shown || (id === "go-on" && then !== "images");
   [$("look").href, $("look").textContent] = NEXT[then];
+  $("look").classList.toggle("p", then !== "images");
 }
 
 async function finish() {

@@ -12,6 +12,15 @@ const CALM = 400; // ms before "Saving" shows: quick answers make no flicker
 export function makeStatus(saved, progress) {
   let numbers = { today: 0, per_minute: 0, left: 0 };
   let timer = 0;
+  let unsaved = 0;
+
+  /** Many quick answers in a row are a long wait as well, so a next one does not put this off. */
+  function saying() {
+    timer ||= setTimeout(() => {
+      timer = 0;
+      say(unsaved > 1 ? `Saving ${unsaved}…` : "Saving…", "saving");
+    }, CALM);
+  }
 
   function say(text, kind, link) {
     saved.textContent = text;
@@ -31,10 +40,12 @@ export function makeStatus(saved, progress) {
 
   return {
     saved({ kind, count }) {
+      unsaved = count;
+      if (kind === "saving") return saying();
       clearTimeout(timer);
+      timer = 0;
       const waiting = `${count} waiting`;
       if (kind === "saved") say("Saved", kind);
-      else if (kind === "saving") timer = setTimeout(() => say(count > 1 ? `Saving ${count}…` : "Saving…", kind), CALM);
       else if (kind === "signed-out") say(`${count ? `${waiting}, kept safe: ` : ""}signed out.`, kind, "Sign in again in another tab");
       else say(count ? `${waiting}: ${TROUBLE[kind]}` : TROUBLE[kind], kind);
     },

@@ -31,7 +31,7 @@ export function makeLarge(dialog, { decide, undo, beside }) {
     const { name, large: url, about: page } = cell.dataset;
     dialog.querySelector("#large-name").textContent = name;
     dialog.querySelector("#large-page").href = page;
-    viewer.setImages([{ url, label: "LQ" }]);
+    viewer.setImages([{ url, label: name }]);
     viewer.preload([1, 2].map((step) => beside(cell, step)?.dataset.large).filter(Boolean));
     repaint(cell);
     if (!about.hidden) tell();

@@ -169,7 +169,9 @@ function start() {
     if (!pages.more) {
       const open = undecided()[0];
       if (open) focus(open);
-      document.getElementById("done").hidden = Boolean(open);
+      const done = document.getElementById("done");
+      done.hidden = Boolean(open);
+      if (!open) done.scrollIntoView({ block: "nearest" });
       return open ?? null;
     }
     const turned = await pages.turn();

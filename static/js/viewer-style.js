@@ -17,6 +17,7 @@ SHEET.replaceSync(`
     background: rgb(0 0 0 / .67); color: #fff; font: 12px/1.5 system-ui, sans-serif; pointer-events: none;
     white-space: nowrap; overflow: hidden; text-overflow: ellipsis; }
   .tag.left { left: 8px; } .tag.right { right: 8px; }
+  :host([untagged]) .tag { display: none; }
   .marks { position: absolute; inset: 0; pointer-events: none; }
   .mark { position: absolute; left: 0; top: 0; border: 2px solid #fff; outline: 1px solid #000; border-radius: 2px;
     box-shadow: inset 0 0 0 1px #000; }

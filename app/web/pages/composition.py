@@ -26,7 +26,7 @@ from app.web.viewer import Viewer
 router = APIRouter(prefix="/composition")
 
 WIDE = sankey.Size(width=1110, height=340)
-NARROW = sankey.Size(width=360, height=320, node=6, gap=5, slot=15, right=94)
+NARROW = sankey.Size(width=360, height=320, node=6, gap=5, slot=15, right=108)
 COLUMNS = {
     "photographs": "Photographs", "patches": "Patches", "waiting": "Being screened", "screened": "Screened",
     "passed": "Passed", "not_drawn": "Not drawn", "retained": "Retained", "generated": "Generated", "pairs": "Pairs",

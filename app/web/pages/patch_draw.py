@@ -23,6 +23,10 @@ from app.web.viewer import Viewer
 router = APIRouter(prefix="/patches")
 
 
+NOTHING = "Nothing is left to draw from: patches pass the screening first."
+ONLY_DRAWN = "What is left was left by a draw, so it is drawn by level."
+
+
 @dataclass(frozen=True)
 class DrawForm:
     """What somebody chose about a draw, as it stands in the fields. ``everything``: take all that passed."""
@@ -56,11 +60,12 @@ class DrawForm:
 
 @dataclass(frozen=True)
 class DrawPart:
-    """What a draw would take. ``new`` by level; None where something is wrong, which ``problem`` says."""
+    """What a draw would take. ``new`` by level; None where ``problem`` says what is wrong. ``why`` none is new."""
 
     levels: Levels | None
     new: Mapping[str, int] | None
     problem: str = ""
+    why: str = ""
 
     @property
     def total(self) -> int:
@@ -118,17 +123,27 @@ def _draw_part(form: DrawForm, levels: Mapping[str, Levels], problem: str = "") 
     if found is None:
         return DrawPart(None, None, problem or f"There is no category {form.category[:40]!r}.")
     if form.everything:
-        return DrawPart(found, found.passed, problem)
+        return DrawPart(found, found.passed, problem, ONLY_DRAWN if found.there else NOTHING)
     try:
-        return DrawPart(found, patch_draws.expected(found, form.rule()), problem)
+        rule = form.rule()
     except GgtError as error:
         return DrawPart(found, None, problem or str(error))
+    return DrawPart(found, patch_draws.expected(found, rule), problem, _why(found, rule))
+
+
+def _why(found: Levels, rule: DrawRule) -> str:
+    """Why nothing would be drawn by level."""
+    if found.there == found.without_level:
+        return "" if found.there else NOTHING
+    if rule.most is not None and sum(found.retained.values()) >= rule.most:
+        return "As many images as that are here already."
+    return "A level that is to give the next image has run out. Go on with the others, or change the ratio."
 
 
 _LEVELS = Levels({"high": 3, "medium": 1, "low": 9, "": 4}, {"high": 1}, {"low": 2})
 _DRAWS = [
     DrawPart(_LEVELS, patch_draws.expected(_LEVELS, DrawRule())), DrawPart(_LEVELS, None, "This cannot be drawn <b>."),
-    DrawPart(None, None, "There is no category."), DrawPart(Levels({}, {}, {}), {}),
+    DrawPart(None, None, "There is no category."), DrawPart(Levels({}, {}, {}), {}, "", NOTHING),
 ]  # fmt: skip
 _CATEGORIES = tuple((key, spec.title, 3) for key, spec in CATEGORIES.items())
 EXAMPLES = {

@@ -10,9 +10,9 @@ from sqlmodel import Session
 from starlette.datastructures import ImmutableMultiDict
 
 from app.catalog.categories import CATEGORIES
-from app.catalog.screening import MEASURES, RULED, STEPS, VLM, default_rule
+from app.catalog.screening import MEASURES, NO_REFERENCE, RULED, STEPS, VLM, default_rule
 from app.catalog.vlms import VLMS
-from app.domain.screening import MEASURE, OFF, PERSON, StepRule
+from app.domain.screening import MEASURE, StepRule
 from app.errors import GgtError, NotAllowed
 from app.models import Role
 from app.services import screening, sources
@@ -21,12 +21,12 @@ from app.services.quote import Quote
 from app.services.screening import Choice, ScreenOptions
 from app.web.deps import Reader, Researcher, Writer
 from app.web.pages.run_form import EstimateBox, EstimatePart, Posted, estimate_box, missing_key, stand_in
+from app.web.pages.screening_words import ANSWERER_TITLES, limits_of
 from app.web.templating import render
 from app.web.viewer import Viewer
 
 router = APIRouter(prefix="/patches")
 
-ANSWERER_TITLES = {MEASURE: "Measured here", PERSON: "A person", OFF: "Nobody: left out"}
 ADDRESS = "/patches/screen/estimate"
 
 
@@ -170,7 +170,7 @@ def _box(session: Session, viewer: Viewer, form: ScreenForm, problem: str = "") 
         _may_ask(viewer, options)
         found = screening.quote(session, options)
         if not found.matched:
-            raise GgtError("No patch waits to be screened here.")
+            raise GgtError("No patch waits here. Ingest photographs to be screened, or tick what was screened before.")
         return found
 
     return estimate_box(ADDRESS, "Start screening", ask, problem)
@@ -196,7 +196,7 @@ def _step(step: str, category: str, form: ScreenForm, *, admin: bool) -> StepRow
     spec = STEPS[step]
     usual = default_rule(category, step) if category else None
     chosen = form.who.get(step, usual.who if usual else "")
-    options = [] if usual else [Option("", "As it comes for each category", "", not chosen)]
+    options = [] if usual else [Option("", "Each category's own", "", not chosen)]
     for answer in spec.answers:
         if answer == VLM:
             options += [_vlm(key, chosen, admin=admin) for key in VLMS]
@@ -219,13 +219,13 @@ def _vlm(key: str, chosen: str, *, admin: bool) -> Option:
 
 def _limits(rule: StepRule, kind: str, form: ScreenForm) -> tuple[Limit, ...]:
     found = []
-    for side, limits, word in (("least", rule.least, "at least"), ("most", rule.most, "at most")):
-        for number, value in limits.items():
-            name = f"limit.{rule.step}.{kind}.{side}.{number}"
-            spec = MEASURES.get(number)
-            title = spec.title if spec else number.replace("_", " ").capitalize()
-            note = f"{spec.meaning} ({spec.range})" if spec else ""
-            found.append(Limit(name, f"{title} {word}", form.limits.get(name, f"{value:g}"), note))
+    for limit in limits_of(rule):
+        name = f"limit.{rule.step}.{kind}.{limit.side}.{limit.number}"
+        found.append(Limit(name, limit.label, form.limits.get(name, f"{limit.value:g}"), limit.note))
+    if rule.step == "metric":  # it comes without a limit, so those that it is there for are asked for
+        for number in NO_REFERENCE:
+            name, spec = f"limit.metric.{kind}.most.{number}", MEASURES[number]
+            found.append(Limit(name, f"{spec.title} at most", form.limits.get(name, ""), f"{spec.meaning} ({spec.range})"))
     return tuple(found)
 
 

@@ -25,14 +25,14 @@ STATE_TITLES: dict[str, str] = {
     PatchState.RETAINED: "Retained", PatchState.HELD: "Held",
 }  # fmt: skip
 STATE_MEANINGS: dict[str, str] = {
-    PatchState.FLAGGED: "Perhaps unsafe or private: a person says whether it may stay.",
-    PatchState.GRADING: "A person says how good it still is.",
-    PatchState.WAITING: "Screening is not done with it.",
+    PatchState.FLAGGED: "Perhaps unsafe or private: a person says what may stay.",
+    PatchState.GRADING: "A person says how good each still is.",
+    PatchState.WAITING: "Not screened yet.",
     PatchState.PASSED: "Passed, and may be drawn.",
-    PatchState.OUT: "Screened out. A grade brings it back.",
-    PatchState.NOT_DRAWN: "Passed, but left by the sampling; it can be drawn later.",
-    PatchState.RETAINED: "An image now.",
-    PatchState.HELD: "Its photograph waits for a look.",
+    PatchState.OUT: "Screened out. A grade brings a patch back.",
+    PatchState.NOT_DRAWN: "Passed, but left by the sampling; may be drawn later.",
+    PatchState.RETAINED: "Images now.",
+    PatchState.HELD: "The photograph waits for a look.",
 }
 LEVEL_TITLES = {"high": "High", "medium": "Medium", "low": "Low"}
 GRADES = (
