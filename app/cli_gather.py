@@ -2,7 +2,7 @@
 
 import json
 from dataclasses import asdict
-from typing import Annotated
+from typing import Annotated, Literal
 
 import typer
 from sqlmodel import col, select
@@ -15,7 +15,6 @@ from app.errors import GgtError
 from app.models import ItemState, Run, WorkItem
 from app.services import gathering, ingest_report, licence_policy
 from app.services.gathering import Gather
-from app.services.photograph import Then
 
 Platform = Annotated[str, typer.Argument(help=f"One of {', '.join(PLATFORMS)}.")]
 Category = Annotated[str, typer.Option(help=f"One of {', '.join(CATEGORIES)}.")]
@@ -24,7 +23,10 @@ Keyword = Annotated[
 ]
 Most = Annotated[int, typer.Option(help="Photographs to take at most.")]
 SourceName = Annotated[str, typer.Option("--source", help="Name of the source; default: after platform and category.")]
-Next = Annotated[Then, typer.Option("--then", help="Images at once, patches to be screened, or a person's look first.")]
+Next = Annotated[
+    Literal["images", "screen", "look"],
+    typer.Option("--then", help="Images at once, patches to be screened, or a person's look first."),
+]
 OnlyCount = Annotated[bool, typer.Option("--count", help="Only ask how much there is.")]
 AsJson = Annotated[bool, typer.Option("--json", help="Print JSON on standard output.")]
 

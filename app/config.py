@@ -33,6 +33,9 @@ class Settings(BaseSettings):
     models_dir: Path | None = Field(
         default=None, description="Folder with open models, one sub-folder each; empty: the hub's cache."
     )
+    hub_url: str = Field(
+        default="https://huggingface.co", description="Model hub, or a mirror, that `ggt weights fetch` asks."
+    )
     four_bit: bool = Field(default=False, description="Load open models in 4-bit (bitsandbytes, CUDA only).")
     lease_seconds: int = Field(default=60, description="How long a work item stays with a silent worker.")
     session_days: int = Field(default=14, description="How long a sign-in lasts without use.")

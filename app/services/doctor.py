@@ -41,7 +41,9 @@ def examine(*, collect: bool) -> Iterator[Check]:
     yield _redis()
     for row in weights_status(settings().weights_dir):
         told = row.state if row.state == "present" else f"{row.state}; type ggt weights fetch"
-        yield Check(f"weights {row.file}", row.state == "present", told)
+        if optional := row.from_hub and row.state == "missing":  # nothing is broken without them
+            told = f"not here, so {', '.join(row.metrics)} is left out; type ggt weights fetch"
+        yield Check(f"weights {row.file}", optional or row.state == "present", told)
     try:
         with reading() as session:
             yield _files(session, collect)

@@ -48,7 +48,7 @@ class Estimate:
     """The price of a run over ``images`` images, if each first attempt is accepted.
 
     ``most_micros`` is the price if each is rejected until its last attempt. ``stand_in``: some of it goes to a local server,
-    which costs nothing whatever is written here.
+    which costs nothing whatever is written here. ``there``: of an evaluation, the outputs that are here already.
     """
 
     images: int
@@ -56,6 +56,7 @@ class Estimate:
     most_micros: int
     batch: bool
     stand_in: bool
+    there: int = 0
 
     @property
     def full_micros(self) -> int:
@@ -109,9 +110,12 @@ def estimate(session: Session, options: PipelineOptions) -> Estimate:
         for setting in compared:
             made[setting, False] += number
         opinions += number * len(compared) if options.judge_compared and not has_reference else 0
+    there = 0
     if options.set_ids:
-        made -= _there(session, ids)
-        opinions -= _judged(session, ids, options.judge)
+        outputs = _there(session, ids)
+        there = sum(min(outputs[key], number) for key, number in made.items())
+        made -= outputs
+        opinions -= _judged(session, ids, options.judge) if opinions else 0
     lines = _lines(made, opinions, options, prices)
     worst = Counter({key: number * (MAX_ATTEMPTS if key[1] else 1) for key, number in made.items()})
     # A refinement appends to the prompt that is there (Fig. C.2), so however many attempts, each is written once.
@@ -119,7 +123,7 @@ def estimate(session: Session, options: PipelineOptions) -> Estimate:
     repeated += [line for line in lines if line.once]
     most = sum(line.half_price if options.batch else line.micros for line in repeated)
     local = any(settings().stand_in(line.provider) for line in lines)
-    return Estimate(images, tuple(lines), most, options.batch, local)
+    return Estimate(images, tuple(lines), most, options.batch, local, there)
 
 
 def _there(session: Session, ids: Any) -> Counter[tuple[Setting, bool]]:

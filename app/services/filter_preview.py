@@ -23,7 +23,7 @@ SAMPLE_CAP = 20_000
 HISTORY_SHOWN = 20
 SIDE_SHOWN = 6
 """Examples per group: just excluded, just passed, newly excluded, newly passed."""
-FILTER_METRICS = {key: spec for key, spec in METRICS.items() if not spec.reference}
+FILTER_METRICS = {key: spec for key, spec in METRICS.items() if spec.filters}
 
 
 @dataclass(frozen=True)

@@ -33,8 +33,10 @@ def apply(
     if category not in CATEGORIES:
         raise GgtError(f"There is no category {category!r}; choose from {', '.join(CATEGORIES)}.")
     for metric in min_improvement:
-        if metric not in METRICS or METRICS[metric].reference:
-            raise GgtError(f"{metric!r} is no no-reference metric, so it cannot filter.")
+        if metric not in METRICS or not METRICS[metric].filters:
+            raise GgtError(
+                f"{metric!r} is no metric of the filter; choose from {', '.join(k for k in METRICS if METRICS[k].filters)}."
+            )
     try:
         rule = FilterRule(min_improvement, min_passing)
     except ValueError as error:

@@ -92,10 +92,12 @@ def _goes_on(image: Image, candidate_id: int) -> bool:
 
 
 def _score_items(candidate: Candidate, judge: str) -> list[NewItem]:
-    """For the chosen chain first what the filter needs (the no-reference metrics), so that a verdict comes soon."""
+    """For the chosen chain first what the filter can be set on, so that a verdict comes soon; then the other metrics."""
+    first = [key for key, spec in METRICS.items() if spec.filters]
+    then = [key for key in (*metrics_of(reference=True), *metrics_of(reference=False)) if key not in first]
     return [
-        _score_item(candidate, "no-reference", metrics_of(reference=False), 10, judge=judge, filters=True),
-        _score_item(candidate, "full-reference", metrics_of(reference=True), 150, judge=judge, filters=False),
+        _score_item(candidate, "no-reference", first, 10, judge=judge, filters=True),
+        _score_item(candidate, "full-reference", then, 150, judge=judge, filters=False),
     ]
 
 

@@ -104,10 +104,9 @@ def totals(session: Session) -> Counts:
 
 
 def stage_counts(session: Session) -> dict[str, Counter[str]]:
-    """Images per category and stage."""
-    rows = session.execute(
-        select(col(Image.category), col(Image.stage), func.count()).group_by(col(Image.category), col(Image.stage))
-    ).all()
+    """Images per category and stage; not those that were made for a benchmark."""
+    by = (col(Image.category), col(Image.stage))
+    rows = session.execute(select(*by, func.count()).where(col(Image.stage) != Stage.BENCHMARK).group_by(*by)).all()
     counts: dict[str, Counter[str]] = {}
     for category, stage, number in rows:
         counts.setdefault(category, Counter())[stage] = number
@@ -168,7 +167,8 @@ def needs_person(session: Session, waiting: int, failed_images: int) -> NeedsPer
 def _source_names(session: Session) -> dict[str, tuple[str, ...]]:
     """Names of the sources of each category: one index probe per source and category, however many images there are."""
     keys = union_all(*(select(literal(key, String).label("category")) for key in CATEGORIES)).subquery()
-    probe = select(literal(1)).where(col(Image.source_id) == col(Source.id), col(Image.category) == keys.c.category)
+    of_both = col(Image.source_id) == col(Source.id), col(Image.category) == keys.c.category
+    probe = select(literal(1)).where(*of_both, col(Image.stage) != Stage.BENCHMARK)
     rows = session.execute(
         select(keys.c.category, col(Source.name))
         .select_from(keys)

@@ -122,6 +122,14 @@ def image_files(session: Session, image_id: int) -> Files:
     return Files(*row)
 
 
+def reference_file(session: Session, image_id: int) -> str:
+    """The hash of the file of the clean image (PNG) that an image was made of. Raises NotFound where there is none."""
+    found = session.execute(select(col(Image.reference_master_sha256)).where(col(Image.id) == image_id)).scalar()
+    if not found:
+        raise NotFound(f"There is no clean image of image {image_id}.")
+    return str(found)
+
+
 def candidate_files(session: Session, candidate_id: int) -> Files:
     """A candidate's bytes as its method gave them, and its thumbnail. Raises NotFound."""
     columns = (col(Candidate.file_sha256), col(Candidate.media_type), col(Candidate.thumbnail_sha256))

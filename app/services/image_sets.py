@@ -4,7 +4,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
-from sqlalchemy import delete, func, select
+from sqlalchemy import delete, distinct, func, select
 from sqlmodel import Session, col
 
 from app import jobs
@@ -42,6 +42,15 @@ class SetRow:
     making: int | None = None
 
 
+class TooFew(GgtError):
+    """Categories have fewer photographs than were asked for. ``short``: by category, how many are wanted and are there."""
+
+    def __init__(self, short: Mapping[str, tuple[int, int]]) -> None:
+        told = (f"{CATEGORIES[key].title}: {n} wanted, {_photographs(there)} here" for key, (n, there) in short.items())
+        super().__init__(f"Too few images to draw from. {'; '.join(told)}. Ask for fewer, or take in more.")
+        self.short = dict(short)
+
+
 def get(session: Session, set_id: int) -> ImageSet:
     """Raises NotFound."""
     found = session.get(ImageSet, set_id)
@@ -52,9 +61,8 @@ def get(session: Session, set_id: int) -> ImageSet:
 
 def all_sets(session: Session) -> list[SetRow]:
     """Newest first, in two statements."""
-    numbers = dict(
-        session.execute(select(col(ImageSetItem.set_id), func.count()).group_by(col(ImageSetItem.set_id))).tuples().all()
-    )
+    counted = session.execute(select(col(ImageSetItem.set_id), func.count()).group_by(col(ImageSetItem.set_id)))
+    numbers = {row[0]: row[1] for row in counted}
     making = _making(session)
     rows = session.execute(select(ImageSet).order_by(col(ImageSet.id).desc())).scalars()
     return [
@@ -79,11 +87,12 @@ def members(session: Session, set_id: int) -> list[Image]:
 
 
 def available(session: Session, source_id: int | None = None) -> dict[str, int]:
-    """Images that a perceptual set may be drawn from, by category."""
+    """Most images that a perceptual set can be drawn of, by category: one of each photograph."""
+    photographs = func.count(distinct(col(Image.source_file_id)))
     rows = session.execute(
-        select(col(Image.category), func.count()).where(*_drawable(source_id)).group_by(col(Image.category))
+        select(col(Image.category), photographs).where(*_drawable(source_id)).group_by(col(Image.category))
     )
-    found = dict(rows.tuples().all())
+    found = {row[0]: row[1] for row in rows}
     return {category: found.get(category, 0) for category in CATEGORIES}
 
 
@@ -92,15 +101,24 @@ def draw_perceptual(
 ) -> ImageSet:
     """A set of so many real LQ images by category, at most one of a photograph, in the order that the seed gives.
 
-    Raises GgtError for numbers that cannot be, naming each category that has too few, and Conflict for a name in use.
+    Raises GgtError for numbers that cannot be, TooFew with each category that has too few, Conflict for a name in use.
     """
+    chosen = _draw(session, wanted, seed=seed, source_id=source_id)
     asked = {category: number for category, number in wanted.items() if number}
-    if unknown := [category for category in asked if category not in CATEGORIES]:
+    recipe = {"wanted": asked, "seed": seed, "source_id": source_id, "per_photo": 1}
+    made = _new_set(session, name, PERCEPTUAL, recipe, user_id)
+    _add(session, made.id or 0, chosen)
+    return made
+
+
+def _draw(session: Session, wanted: Mapping[str, int], *, seed: int, source_id: int | None) -> list[int]:
+    if unknown := [category for category in wanted if category not in CATEGORIES]:
         raise GgtError(f"There is no category {unknown[0]!r}; choose from {', '.join(CATEGORIES)}.")
+    asked = {category: wanted[category] for category in CATEGORIES if wanted.get(category)}
     if not asked or min(asked.values()) < 1 or sum(asked.values()) > MOST:
         raise GgtError(f"A set has at least one image and at most {MOST:,}.")
     chosen: list[int] = []
-    short = []
+    short: dict[str, tuple[int, int]] = {}
     for category, number in asked.items():
         rows = session.execute(
             select(col(Image.id), col(Image.source_file_id)).where(*_drawable(source_id), col(Image.category) == category)
@@ -108,14 +126,11 @@ def draw_perceptual(
         found = [Candidate(image_id, photo, category) for image_id, photo in rows]
         ids = [c.id for c in eligible(found, category, DrawRule(seed=seed, per_photo=1))][:number]
         if len(ids) < number:
-            short.append(f"{CATEGORIES[category].title}: {number} wanted, {len(ids)} photographs are here")
+            short[category] = (number, len(ids))
         chosen += ids
     if short:
-        raise GgtError(f"Too few images to draw from. {'; '.join(short)}. Ask for fewer, or take in more.")
-    recipe = {"wanted": asked, "seed": seed, "source_id": source_id, "per_photo": 1}
-    made = _new_set(session, name, PERCEPTUAL, recipe, user_id)
-    _add(session, made.id or 0, chosen)
-    return made
+        raise TooFew(short)
+    return chosen
 
 
 def start_fidelity(
@@ -134,22 +149,59 @@ def start_fidelity(
         )
     if scale not in SCALES:
         raise GgtError(f"The scale is {' or '.join(map(str, SCALES))}.")
-    files = session.execute(select(col(SourceFile.id)).where(col(SourceFile.source_id) == source_id)).scalars()
-    ordered = sorted(files, key=lambda file_id: (place(seed, file_id or 0), file_id))
-    if not 1 <= number <= min(MOST, len(ordered)):
-        raise GgtError(f"{source.name} has {len(ordered):,} photographs: ask for 1 to {min(MOST, len(ordered)):,}.")
+    chosen = _chosen_files(session, source, number, seed)
     recipe = {"source_id": source_id, "images": number, "seed": seed, "scale": scale, "pipeline": "Real-ESRGAN"}
     made = _new_set(session, name, FIDELITY, recipe, user_id)
+    return made, _start_degrading(session, made, chosen, user_id)
+
+
+def _chosen_files(session: Session, source: Source, number: int, seed: int) -> list[int]:
+    files = session.execute(select(col(SourceFile.id)).where(col(SourceFile.source_id) == source.id)).scalars()
+    ordered = sorted((file_id or 0 for file_id in files), key=lambda file_id: (place(seed, file_id), file_id))
+    if not ordered:
+        raise GgtError(f"{source.name} has no photograph yet.")
+    if not 1 <= number <= min(MOST, len(ordered)):
+        raise GgtError(f"{source.name} has {_photographs(len(ordered))}: ask for 1 to {min(MOST, len(ordered)):,}.")
+    return ordered[:number]
+
+
+def _start_degrading(session: Session, made: ImageSet, file_ids: Sequence[int], user_id: int | None) -> Run:
+    recipe = made.recipe
     run = jobs.start_run(session, "degrade", f"Make the images of {made.name}", {"set_id": made.id, **recipe}, user_id)
     jobs.add_items(
         session,
         run.id or 0,
         [
             NewItem("degrade", f"degrade:{file_id}", payload={"set_id": made.id, "file_id": file_id, "position": position})
-            for position, file_id in enumerate(ordered[:number])
+            for position, file_id in enumerate(file_ids)
         ],
     )
-    return made, run
+    return run
+
+
+def draw_again(session: Session, set_id: int, seed: int, user_id: int | None) -> Run | None:
+    """Draw an open set anew, as it was asked for, with another seed; what was taken out counts no more.
+
+    Returns the run that makes the images of a fidelity set. Raises Conflict when it is frozen or being made, and what
+    drawing raises.
+    """
+    row = _open_set(session, set_id)
+    if set_id in _making(session):
+        raise Conflict("Its images are still being made: draw again when that run has ended.")
+    recipe = {**row.recipe, "seed": seed}
+    ids: list[int] = []
+    if row.kind == PERCEPTUAL:
+        ids = _draw(session, recipe["wanted"], seed=seed, source_id=recipe["source_id"])
+    files: list[int] = []
+    if row.kind == FIDELITY:
+        files = _chosen_files(session, session.get_one(Source, recipe["source_id"]), recipe["images"], seed)
+    session.execute(delete(ImageSetItem).where(col(ImageSetItem.set_id) == set_id))
+    row.recipe = recipe
+    session.add(row)
+    session.flush()
+    events.record(session, user_id, "image_set.drawn_again", f"image_set:{set_id}", details={"seed": seed})
+    _add(session, set_id, ids)
+    return _start_degrading(session, row, files, user_id) if files else None
 
 
 def degradation(recipe: Mapping[str, Any]) -> SecondOrder:
@@ -188,14 +240,14 @@ def degraded(session: Session, set_id: int, position: int, file_id: int, made: M
     insert_ignore(session, ImageSetItem, [{"set_id": set_id, "image_id": image_id, "position": position}])
 
 
-def take_out(session: Session, set_id: int, image_id: int, user_id: int) -> None:
+def take_out(session: Session, set_id: int, image_id: int, user_id: int | None) -> None:
     """Leave an image out of a set that is not frozen."""
     _open_set(session, set_id)
     session.execute(delete(ImageSetItem).where(col(ImageSetItem.set_id) == set_id, col(ImageSetItem.image_id) == image_id))
     events.record(session, user_id, "image_set.reduced", f"image_set:{set_id}", details={"image_id": image_id})
 
 
-def freeze(session: Session, set_id: int, user_id: int) -> ImageSet:
+def freeze(session: Session, set_id: int, user_id: int | None) -> ImageSet:
     """From here on the set changes no more. Raises Conflict while it is made, GgtError when it is empty."""
     row = _open_set(session, set_id)
     if set_id in _making(session):
@@ -209,7 +261,7 @@ def freeze(session: Session, set_id: int, user_id: int) -> ImageSet:
     return row
 
 
-def remove(session: Session, set_id: int, user_id: int) -> None:
+def remove(session: Session, set_id: int, user_id: int | None) -> None:
     """Remove a set that is not frozen; the images and what was made of them stay."""
     row = _open_set(session, set_id)
     session.execute(delete(ImageSetItem).where(col(ImageSetItem.set_id) == set_id))
@@ -222,6 +274,10 @@ def _open_set(session: Session, set_id: int) -> ImageSet:
     if row.frozen_at is not None:
         raise Conflict(f"{row.name} is frozen: what was measured on it must stay true. Make another set.")
     return row
+
+
+def _photographs(number: int) -> str:
+    return f"{number:,} photograph{'' if number == 1 else 's'}"
 
 
 def _making(session: Session) -> dict[int, int]:

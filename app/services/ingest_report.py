@@ -14,7 +14,7 @@ ARRIVING = "arriving_at"
 
 
 def report(session: Session, run_id: int) -> dict[str, Any]:
-    """The outcome of every file that a run has dealt with so far."""
+    """The outcome of every file that a run has dealt with so far: so many patches of so many files, and so on."""
     outcomes = session.exec(
         select(WorkItem.payload)
         .where(col(WorkItem.run_id) == run_id, col(WorkItem.kind) == "ingest")

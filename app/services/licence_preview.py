@@ -95,7 +95,7 @@ def _images_of(session: Session, sources: Sequence[int]) -> Sequence[tuple[int, 
     rows = session.execute(
         select(*by, func.count(), pairs)
         .join(SourceFile, col(SourceFile.id) == col(Image.source_file_id))
-        .where(col(Image.source_id).in_(sources))
+        .where(col(Image.source_id).in_(sources), col(Image.stage) != Stage.BENCHMARK)
         .group_by(*by)
     )
     return [(row[0], row[1], row[2], row[3]) for row in rows]

@@ -84,6 +84,12 @@ def large(file_sha256: str) -> bytes:
         return imaging.thumbnail_webp(found.pixels, LARGE_SIDE, quality=90)
 
 
+def smaller(sha256: str, side: int) -> bytes:
+    """A stored image as WebP, at most ``side`` on its longer side."""
+    with _decoding:
+        return imaging.thumbnail_webp(imaging.decode(storage().get(sha256), _ANY_SIZE).pixels, side)
+
+
 def patch_png(files: PatchFiles) -> bytes:
     """A patch's pixels, cut from its photograph, as a lossless PNG: what its master is made of when it is retained."""
     with _decoding:

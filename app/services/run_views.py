@@ -142,12 +142,13 @@ class Duplicate:
 
 @dataclass(frozen=True)
 class IngestReport:
-    """What an ingest run took in, and the files it did not."""
+    """What an ingest run took in (patches, of so many files), and the files it did not."""
 
     ingested: int
     known: int
     rejected: tuple[Rejected, ...]
     duplicates: tuple[Duplicate, ...]
+    files: int = 0
 
     @classmethod
     def of(cls, params: Mapping[str, Any]) -> "IngestReport | None":
@@ -160,6 +161,7 @@ class IngestReport:
             report.get("known", 0),
             tuple(Rejected(r["file"], r["reason"]) for r in report.get("rejected", ())),
             tuple(Duplicate(d["file"], d["of"], d.get("kind", ""), d.get("distance")) for d in report.get("duplicates", ())),
+            report.get("files", 0),
         )
 
 

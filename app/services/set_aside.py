@@ -24,8 +24,9 @@ Kind = Literal["set_aside", "take_back"]
 WINDOW = 1_000
 EXAMPLES = 12
 LONGEST_WHY = 400
-LEFT_ALONE = (Stage.GENERATED, Stage.SCORED, Stage.REFINING, Stage.VERIFIED, Stage.SET_ASIDE)
-"""Stages from which nothing is set aside: work in progress would be stranded, and a pair be torn from its dataset."""
+LEFT_ALONE = (Stage.GENERATED, Stage.SCORED, Stage.REFINING, Stage.VERIFIED, Stage.SET_ASIDE, Stage.BENCHMARK)
+"""Stages from which nothing is set aside: work in progress would be stranded, a pair be torn from its dataset, and an image
+that was made for a benchmark is in none."""
 
 
 @dataclass(frozen=True)

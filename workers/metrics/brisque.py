@@ -7,9 +7,9 @@ from pathlib import Path
 import numpy as np
 import torch
 
-from app.catalog.metrics import BRISQUE_SVM
+from app.catalog.metric_weights import BRISQUE_SVM
 from app.services.weights import weight_path
-from workers.metrics.loading import PyiqaMetric
+from workers.metrics.pyiqa_metric import PyiqaMetric
 
 FEATURES = 36
 RHO = "-153.591"  # built into pyiqa; another model's support vectors would give plausible, wrong values
@@ -25,7 +25,7 @@ class Brisque(PyiqaMetric):
         model = io.BytesIO()
         torch.save(read_libsvm(file.read_text("ascii")), model)
         model.seek(0)
-        super().__init__(BRISQUE(test_y_channel=True, version="original", pretrained_model_path=model), device)
+        super().__init__(BRISQUE(test_y_channel=True, version="original", pretrained_model_path=model), device, weights)
 
     def value(self, *image_and_reference: torch.Tensor) -> float:
         image = image_and_reference[0]

@@ -11,7 +11,7 @@ from typing import Any, ClassVar, Literal
 import numpy as np
 import torch
 
-from app.catalog.metrics import METRICS
+from app.errors import WeightsMissing
 
 
 def use_weights_folder(folder: Path) -> None:
@@ -21,36 +21,6 @@ def use_weights_folder(folder: Path) -> None:
 
 
 Network = Literal["alexnet", "vgg16"]
-
-
-class PyiqaMetric:
-    """A metric around a pyiqa network. Subclasses set ``key`` and load ``net`` in their constructor.
-
-    Images go through one at a time: a score never depends on its neighbours in the batch, one image without a value costs
-    the others nothing, and a 1024x1024 image fills a CPU or a GPU by itself.
-    """
-
-    key: ClassVar[str]
-
-    def __init__(self, net: torch.nn.Module, device: torch.device) -> None:
-        self.net = net.to(device).eval()
-        self.device = device
-
-    def __call__(self, images: torch.Tensor, references: torch.Tensor | None) -> list[float]:
-        """Score (N, 3, H, W) float32 RGB in 0..1; N values, NaN where the metric is not defined."""
-        if references is None:
-            return [self.value(image[None].to(self.device)) for image in images]
-        return [
-            self.value(image[None].to(self.device), reference[None].to(self.device))
-            for image, reference in zip(images, references, strict=True)
-        ]
-
-    def value(self, *image_and_reference: torch.Tensor) -> float:
-        """The value of one (1, 3, H, W) image, against its reference if full-reference."""
-        return float(self.net(*image_and_reference))
-
-    def weight_hash(self) -> str:
-        return METRICS[self.key].weight_hash
 
 
 class ArrayUnpickler(pickle.Unpickler):
@@ -109,9 +79,42 @@ def given_backbone(architecture: ModuleType, network: Network, file: Path) -> It
         architecture.__dict__["models"] = torchvision_models
 
 
-def load_state(net: torch.nn.Module, file: Path) -> None:
-    """Put the tensors of ``file`` into ``net``. Raises ValueError when ``net`` has no place for one of them."""
-    state = torch.load(file, map_location="cpu", weights_only=True)
-    unexpected = net.load_state_dict(state, strict=False).unexpected_keys
-    if unexpected:
-        raise ValueError(f"{file.name} holds {', '.join(unexpected)}, which {type(net).__name__} has not")
+@contextmanager
+def untrained_backbone(architecture: ModuleType) -> Iterator[None]:
+    """Inside, timm builds ``architecture``'s backbone without asking a hub for weights: the metric's own file has them."""
+    timm = architecture.timm
+
+    def build(name: str, pretrained: bool = False, **options: Any) -> torch.nn.Module:  # noqa: ARG001 - pyiqa asks for it
+        net: torch.nn.Module = timm.create_model(name, pretrained=False, **options)
+        return net
+
+    architecture.__dict__["timm"] = SimpleNamespace(create_model=build)
+    try:
+        yield
+    finally:
+        architecture.__dict__["timm"] = timm
+
+
+def read_state(file: Path) -> dict[str, Any]:
+    """What a torch file holds, tensors and containers alone. Raises WeightsMissing when it holds anything that runs code."""
+    try:
+        state = torch.load(file, map_location="cpu", weights_only=True)
+    except (pickle.UnpicklingError, RuntimeError, EOFError) as error:
+        raise WeightsMissing(f"{file.name} is no file of tensors: {str(error).splitlines()[0]}") from error
+    if not isinstance(state, dict):
+        raise WeightsMissing(f"{file.name} is no file of tensors by name, but a {type(state).__name__}")
+    return state
+
+
+def load_state(net: torch.nn.Module, state: Mapping[str, Any], file: Path, given: tuple[str, ...] = ()) -> None:
+    """Put every tensor of ``state`` into ``net``, and leave none of its own as it was made.
+
+    Tensors whose names begin with one of ``given`` are there already, from a backbone. Raises ValueError where names or
+    shapes do not fit: a net that is half random gives values that look like values.
+    """
+    named = {name.removeprefix("module."): tensor for name, tensor in state.items()}
+    missing, unexpected = net.load_state_dict(named, strict=False)
+    missing = [name for name in missing if not name.startswith(given)]
+    if missing or unexpected:
+        wrong = [f"lacks {name}" for name in missing] + [f"holds {name}, which it has not" for name in unexpected]
+        raise ValueError(f"{file.name} does not fit {type(net).__name__}: it {'; '.join(wrong[:5])}")

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import torch
 
-from workers.metrics.loading import PyiqaMetric
+from workers.metrics.pyiqa_metric import PyiqaMetric
 
 
 class Piqe(PyiqaMetric):
@@ -15,4 +15,4 @@ class Piqe(PyiqaMetric):
     def __init__(self, weights: Path, device: torch.device) -> None:
         from pyiqa.archs.piqe_arch import PIQE
 
-        super().__init__(PIQE(), device)
+        super().__init__(PIQE(), device, weights)

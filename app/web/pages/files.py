@@ -10,6 +10,7 @@ from app import db
 from app.errors import BadImage, NotFound
 from app.imaging.source import Format, sniff
 from app.services import gallery, image_history, pictures
+from app.services.photograph import THUMBNAIL_SIDE
 from app.storage import storage
 from app.web.deps import AnyViewer, Reader
 
@@ -25,9 +26,18 @@ _MEDIA_TYPES: dict[Format, str] = {
 
 @router.get("/images/{image_id}/{kind}")
 def image_file(
-    request: Request, image_id: int, kind: Literal["master", "thumbnail"], _viewer: AnyViewer, session: Reader
+    request: Request,
+    image_id: int,
+    kind: Literal["master", "thumbnail", "reference", "reference-thumbnail"],
+    _viewer: AnyViewer,
+    session: Reader,
 ) -> Response:
-    """An image's lossless master (PNG) or its thumbnail (WebP)."""
+    """An image's lossless master (PNG) or its thumbnail (WebP), or those of the clean image that it was made of."""
+    if kind == "reference":
+        return _serve(request, gallery.reference_file(session, image_id), "image/png")
+    if kind == "reference-thumbnail":
+        clean = gallery.reference_file(session, image_id)
+        return _made(request, f"{clean}-{THUMBNAIL_SIDE}", lambda: pictures.smaller(clean, THUMBNAIL_SIDE))
     found = gallery.image_files(session, image_id)
     if kind == "master":
         return _serve(request, found.file_sha256, found.media_type)

@@ -33,6 +33,7 @@ STAGE_TITLES: dict[str, str] = {
     Stage.REJECTED: "Rejected",
     Stage.FAILED: "Failed",
     Stage.SET_ASIDE: "Set aside",
+    Stage.BENCHMARK: "Benchmark",
 }
 CATEGORY_TITLES = {key: spec.title for key, spec in CATEGORIES.items()}
 VERDICT_TITLES = {"accept": "Judge accepts", "reject": "Judge rejects", "none": "Not judged"}

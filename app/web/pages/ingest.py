@@ -77,7 +77,8 @@ def start(
     max_per_photo: Annotated[int | None, Form(ge=1)] = None,
     smaller: Annotated[Literal["keep", "drop"], Form()] = "keep",
 ) -> dict[str, int | None]:
-    """Open a run; its id is where the files go."""
+    """Open a run; its id is where the files go. A source of clean references is held out, ticked or not."""
+    held_out = held_out or then == "clean"
     said = licence_other if licence == OTHER else licence
     given = SourceInput(source, said, author, url, kind, terms=terms, held_out=held_out)
     policy = {"stride": stride, "max_per_photo": max_per_photo, "smaller": None if smaller == "keep" else smaller}

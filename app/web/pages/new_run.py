@@ -31,12 +31,10 @@ from app.web.pages.run_form import (
     refusal,
     stand_in,
 )
+from app.web.pages.run_settings import SHORT
 from app.web.templating import render
 
 router = APIRouter(prefix="/runs")
-
-SHORT: dict[Strategy, str] = {"fix": "Fix", "fix-nc": "Fix-NC", "vlm-gemini": "Gemini", "vlm-gpt": "GPT"}
-"""Strategies as the head of Table 1 names them."""
 
 
 @dataclass(frozen=True)
@@ -136,10 +134,15 @@ def _assembled(form: RunForm, sources: list[tuple[str, str]], box: EstimateBox) 
         tuple(Option(key, c.title, key in form.categories) for key, c in CATEGORIES.items()),
         tuple(Option(key, name, key == form.source) for key, name in sources),
         controls(form),
-        tuple(Column(key, SHORT[key], title, _needed(key)) for key, title in STRATEGIES.items()),
-        tuple(_row(spec, form) for spec in MFMS),
+        *grid(form),
         box,
     )
+
+
+def grid(form: RunForm) -> tuple[tuple[Column, ...], tuple[GridRow, ...]]:
+    """The 36 settings of Table 1: its columns and its rows."""
+    columns = tuple(Column(key, SHORT[key], title, _needed(key)) for key, title in STRATEGIES.items())
+    return columns, tuple(_row(spec, form) for spec in MFMS)
 
 
 def _needed(strategy: Strategy) -> str:

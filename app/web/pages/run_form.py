@@ -187,12 +187,16 @@ class Row:
 
 @dataclass(frozen=True)
 class EstimateBox:
-    """What a run would do and cost, and the button that starts it. ``address`` shows it again for a changed form."""
+    """What a run would do and cost, and the button that starts it. ``address`` shows it again for a changed form.
+
+    ``barred``: whoever looks may not start it, and ``problem`` says why.
+    """
 
     address: str
     button: str
     quote: Quote | None = None
     problem: str = ""
+    barred: bool = False
 
     @property
     def price(self) -> int:

@@ -5,6 +5,8 @@ from dataclasses import dataclass
 from typing import Any
 
 from app.catalog.categories import CATEGORIES
+from app.catalog.generators import GENERATORS
+from app.catalog.judges import JUDGES
 from app.catalog.screening import RULED, STEPS
 from app.domain.sampling import DrawRule
 from app.domain.screening import LEVELS, OFF, StepRule
@@ -13,6 +15,10 @@ from app.web.pages.screening_words import answered_by, limits_of
 
 TOLD_ELSEWHERE = ("report", "taken", "rules", "question", "source_id")
 """What has a place of its own on the page of a run."""
+SCALES = {1: "kept", 4: "reduced to a quarter and back"}
+"""What becomes of an image's size by the scale of its degradation."""
+SHORT: dict[str, str] = {"fix": "Fix", "fix-nc": "Fix-NC", "vlm-gemini": "Gemini", "vlm-gpt": "GPT"}
+"""Strategies as the head of Table 1 names them."""
 Facts = list[tuple[str, str]]
 
 
@@ -39,7 +45,18 @@ def facts_of(kind: str, params: Mapping[str, Any], source: str) -> Facts:
         return list(_screening(params, source))
     if kind == "retain":
         return list(_drawing(params))
+    if kind == "degrade":
+        return list(_degrading(params, source))
+    if kind == "evaluation":
+        return list(_evaluating(params))
     return [*([("source", source)] if source else []), *_others(params)]
+
+
+def sets_of(kind: str, params: Mapping[str, Any]) -> tuple[int, ...]:
+    """The ids of the image sets that a run is about."""
+    if kind == "degrade":
+        return (params["set_id"],)
+    return tuple(params["set_ids"]) if kind == "evaluation" else ()
 
 
 def rules_of(params: Mapping[str, Any]) -> Rules | None:
@@ -80,6 +97,26 @@ def _drawing(params: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
         yield "drawn so far, earlier draws included", ", ".join(f"{n:,} {level}" for level, n in params["taken"].items())
     if params.get("short"):
         yield "ran out first", params["short"]
+
+
+def _degrading(params: Mapping[str, Any], source: str) -> Iterator[tuple[str, str]]:
+    yield "clean photographs of", source
+    yield "images", f"{params['images']:,}"
+    yield "degraded by", f"{params['pipeline']}, second order"
+    yield "size", SCALES[params["scale"]]
+    yield "seed", str(params["seed"])
+
+
+def _evaluating(params: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
+    settings: dict[str, list[str]] = {}
+    for generator, strategy in params["also"]:
+        settings.setdefault(generator, []).append(strategy)
+    for generator, strategies in settings.items():
+        title = GENERATORS[generator].title if generator in GENERATORS else generator
+        yield title, ", ".join(SHORT.get(one, "local" if one == "none" else one) for one in strategies)
+    yield "judged by", JUDGES[params["judge"]].title if params["judge"] in JUDGES else params["judge"] or "nobody"
+    if params["batch"]:
+        yield "in batches", "yes"
 
 
 def _others(params: Mapping[str, Any]) -> Iterator[tuple[str, str]]:

@@ -1,7 +1,9 @@
 """Runs: what runs and what ran, each with its progress, failures and log; and the ways to stop, resume and repair one."""
 
+from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 from datetime import timedelta
+from types import MappingProxyType
 
 from fastapi import APIRouter, Request, Response
 from fastapi.responses import RedirectResponse
@@ -10,11 +12,11 @@ from sqlmodel import Session
 from app.catalog.screening import RULED, default_rule
 from app.domain.sampling import DrawRule
 from app.models import Role, RunState, utcnow
-from app.services import run_control, run_views
+from app.services import run_control, run_views, set_views
 from app.services.run_advice import Wait
 from app.services.run_views import Duplicate, IngestReport, ItemRow, KindRow, Rejected, RunDetail, RunProgress
 from app.web.deps import Admin, AnyViewer, Reader, Researcher, Writer
-from app.web.pages.run_settings import Rules, facts_of, rules_of
+from app.web.pages.run_settings import Rules, facts_of, rules_of, sets_of
 from app.web.templating import render
 
 router = APIRouter()
@@ -39,6 +41,7 @@ class RunPage:
     detail: RunDetail
     params: tuple[tuple[str, str], ...]
     rules: Rules | None
+    links: tuple[tuple[str, str], ...] = ()
 
 
 @router.get("/runs")
@@ -58,12 +61,12 @@ class RunsOnly:
 
 @router.get("/runs/{run_id}")
 def run(request: Request, run_id: int, viewer: AnyViewer, session: Reader) -> Response:
-    return render(request, viewer, "runs/run.html", _page(run_views.run_detail(session, run_id)))
+    return render(request, viewer, "runs/run.html", _read(session, run_id))
 
 
 @router.get("/runs/{run_id}/live")
 def run_part(request: Request, run_id: int, viewer: AnyViewer, session: Reader) -> Response:
-    return render(request, viewer, "runs/_run.html", _page(run_views.run_detail(session, run_id)))
+    return render(request, viewer, "runs/_run.html", _read(session, run_id))
 
 
 @router.post("/runs/{run_id}/cancel")
@@ -103,9 +106,19 @@ def _part(session: Session, before: int | None) -> RunsPart:
     return RunsPart(tuple(found), more, "/runs/list" + (f"?before={before}" if before else ""))
 
 
-def _page(detail: RunDetail) -> RunPage:
+def _read(session: Session, run_id: int) -> RunPage:
+    detail = run_views.run_detail(session, run_id)
+    set_ids = sets_of(detail.progress.kind, detail.params)
+    return _page(detail, set_views.names(session, set_ids) if set_ids else {})
+
+
+def _page(detail: RunDetail, sets: Mapping[int, str] = MappingProxyType({})) -> RunPage:
+    """``sets`` are the names of the image sets that it is about, by id."""
     facts = facts_of(detail.progress.kind, detail.params, detail.source)
-    return RunPage(detail, tuple(facts), rules_of(detail.params))
+    links = [(f"/benchmarks/sets/{set_id}", f"Set {name}") for set_id, name in sets.items()]
+    if detail.progress.kind == "evaluation":
+        links.append(("/benchmarks/mfm", "Table 1"))
+    return RunPage(detail, tuple(facts), rules_of(detail.params), tuple(links))
 
 
 _NOW = utcnow()
@@ -136,11 +149,21 @@ _DRAW = {
     **asdict(DrawRule(most=6000)), "category": "rain", "draws": True, "cut": {"high": "0f"}, "short": "low",
     "taken": {"high": 1000, "medium": 2000, "low": 3000},
 }  # fmt: skip
+_DEGRADED = RunProgress(2, "degrade", "Make the images of fidelity", RunState.RUNNING, 9, 5, 4, 0, _NOW, None, "Ada", 0.0)
+_EVALUATED = RunProgress(1, "evaluation", "Evaluate on fidelity", RunState.RUNNING, 9, 5, 4, 0, _NOW, None, "Ada", 0.0)
+_DEGRADE = {"set_id": 3, "source_id": 3, "images": 100, "seed": 0, "scale": 1, "pipeline": "Real-ESRGAN"}
+_EVALUATION = {
+    "set_ids": [3, 4], "judge": "local-measure", "batch": True,
+    "also": [["nano-banana-2", "fix"], ["nano-banana-2", "vlm-gpt"], ["local-nlm", "none"], ["gone", "fix"]],
+}  # fmt: skip
 _PAGES = [
     _page(RunDetail(_SCREENED, _RULES, (_KIND,), (), (), None, (), "Flickr <b>")),
     _page(RunDetail(_DRAWN, _DRAW, (), (), (), None)),
     _page(RunDetail(_RUN, {"method": None, "compare": True}, (_KIND,), (_LOST, _ITEM), (_FINE, _ITEM), None, _WAITS)),
     _page(RunDetail(_DONE, {"category": "rain"}, (), (), (), _REPORT)),
+    _page(RunDetail(_DEGRADED, _DEGRADE, (), (), (), None, (), "DIV2K <b>"), {3: "fidelity <b>"}),
+    _page(RunDetail(_EVALUATED, _EVALUATION, (), (), (), None), {3: "fidelity", 4: "perceptual"}),
+    _page(RunDetail(_DONE, {"category": "rain", "then": "clean"}, (), (), (), _REPORT)),
     _page(RunDetail(_GATHERED, {"taken": 5, "most": 9}, (), (_STEP,), (_STEP,), _REPORT)),
 ]
 EXAMPLES = {
