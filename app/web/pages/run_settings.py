@@ -3,6 +3,7 @@
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
+from urllib.parse import urlencode
 
 from app.catalog.categories import CATEGORIES
 from app.catalog.generators import GENERATORS
@@ -69,6 +70,24 @@ def rules_of(params: Mapping[str, Any]) -> Rules | None:
         tuple((_title(key), f"question version {asked[key]}" if key in asked else "") for key in rules),
         tuple((STEPS[step].title, tuple(_cell(found[step]) for found in rules.values())) for step in RULED),
     )
+
+
+def next_of(kind: str, params: Mapping[str, Any]) -> tuple[str, str] | None:
+    """Where what a run made is seen, and in which words; None where nothing comes after it."""
+    if kind in ("ingest", "gather"):
+        source = params.get("source_id", 0)
+        return {
+            "images": (f"/sources/{source}", "The source and its images"),
+            "look": (f"/looks?source={source}", "Look at the photographs"),
+            "screen": (f"/patches?state=waiting&source={source}", "Its patches"),
+            "clean": ("/benchmarks/fidelity", "Make a fidelity set"),
+        }.get(params.get("then", "images"))
+    category = urlencode({"category": params["category"]} if params.get("category") else {})
+    if kind == "screen":
+        return f"/patches?{category}", "Its patches"
+    if kind == "retain":
+        return f"/images?{category}", "The images"
+    return ("/benchmarks/mfm", "Table 1") if kind == "evaluation" else None
 
 
 def _cell(rule: StepRule) -> RuleCell:

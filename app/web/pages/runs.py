@@ -16,7 +16,7 @@ from app.services import run_control, run_views, set_views
 from app.services.run_advice import Wait
 from app.services.run_views import Duplicate, IngestReport, ItemRow, KindRow, Rejected, RunDetail, RunProgress
 from app.web.deps import Admin, AnyViewer, Reader, Researcher, Writer
-from app.web.pages.run_settings import Rules, facts_of, rules_of, sets_of
+from app.web.pages.run_settings import Rules, facts_of, next_of, rules_of, sets_of
 from app.web.templating import render
 
 router = APIRouter()
@@ -116,8 +116,8 @@ def _page(detail: RunDetail, sets: Mapping[int, str] = MappingProxyType({})) -> 
     """``sets`` are the names of the image sets that it is about, by id."""
     facts = facts_of(detail.progress.kind, detail.params, detail.source)
     links = [(f"/benchmarks/sets/{set_id}", f"Set {name}") for set_id, name in sets.items()]
-    if detail.progress.kind == "evaluation":
-        links.append(("/benchmarks/mfm", "Table 1"))
+    if following := next_of(detail.progress.kind, detail.params):
+        links.append(following)
     return RunPage(detail, tuple(facts), rules_of(detail.params), tuple(links))
 
 
