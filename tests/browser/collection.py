@@ -15,6 +15,8 @@ from app.models import (
     FilterSetting,
     GoldAnswer,
     Image,
+    ImageSet,
+    ImageSetItem,
     ItemState,
     PatchState,
     ProviderAccount,
@@ -53,6 +55,7 @@ class Collection:
     source_id: int = 0
     photo_id: int = 0
     patch_id: int = 0
+    set_id: int = 0
 
 
 def make_empty(session: Session) -> Collection:
@@ -86,8 +89,21 @@ def make_collection(session: Session) -> Collection:
         sign_in_link=invitations.sign_in_link(session, admin, users[Role.RESEARCHER]),
         image_id=image.id or 0, bare_image_id=bare.id or 0, disputed_id=_disputed(session, source, users),
         run_id=run.id or 0, ingest_id=ingest.id or 0, finished_id=finished.id or 0, source_id=source.id or 0,
-        photo_id=photo_id, patch_id=patch_id,
+        photo_id=photo_id, patch_id=patch_id, set_id=_set(session, [image.id or 0, bare.id or 0]),
     )  # fmt: skip
+
+
+def _set(session: Session, image_ids: list[int]) -> int:
+    """A frozen perceptual set."""
+    made = ImageSet(name="real-2", kind="perceptual", recipe={"wanted": {"rain": 1, "haze": 1}, "seed": 0, "source_id": None,
+                    "per_photo": 1}, frozen_at=utcnow())  # fmt: skip
+    session.add(made)
+    session.flush()
+    session.add_all(
+        ImageSetItem(set_id=made.id or 0, image_id=image_id, position=place) for place, image_id in enumerate(image_ids)
+    )
+    session.flush()
+    return made.id or 0
 
 
 def _image(session: Session, source: Source, user_id: int, run_id: int | None) -> Image:

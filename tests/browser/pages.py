@@ -15,7 +15,7 @@ NO_PAGES = ("/api/", "/files/")
 """What browsers show no page of."""
 QUERIES = {
     "/filter/examples": "?category=rain", "/filter/data": "?category=rain", "/views/menu": "?here=/images",
-    "/agreement/gold": "?person=1",
+    "/agreement/gold": "?person=1", "/benchmarks/mfm/images": "?metric=niqe&method=1",
 }  # fmt: skip
 """For routes that need a query."""
 
@@ -49,7 +49,8 @@ def every_page_without_data(address: str, made: Collection, who: Role) -> list[V
 
 def _routes() -> Iterator[tuple[str, Role | None]]:
     for route in ROUTES:
-        if route.method == "GET" and not route.path.startswith(NO_PAGES):
+        is_file = "." in route.path.rsplit("/", 1)[-1]
+        if route.method == "GET" and not is_file and not route.path.startswith(NO_PAGES):
             yield route.path, Role.ADMIN if route.role else None
 
 
@@ -58,6 +59,7 @@ def filled(path: str, made: Collection) -> str:
     examples = {
         "image_id": made.image_id, "run_id": made.run_id, "token": made.invitation, "kind": "fix", "category": "rain",
         "key": "gemini", "source_id": made.source_id, "photo_id": made.photo_id, "patch_id": made.patch_id,
+        "set_id": made.set_id,
     }  # fmt: skip
     if path.startswith("/adjudicate/"):
         examples["image_id"] = made.disputed_id
@@ -71,7 +73,7 @@ def is_page(client: httpx.Client, visit: Visit, made: Collection) -> bool:
         if answer.is_redirect:
             return False
         assert answer.status_code == 200, f"{visit} answers {answer.status_code}: give it an example above"
-        if not answer.headers["content-type"].startswith("text/html"):
+        if not answer.headers.get("content-type", "").startswith("text/html"):
             return False
         return "<html" in answer.read().decode()
 
