@@ -18,6 +18,8 @@ QUERIES = {
     "/agreement/gold": "?person=1", "/benchmarks/mfm/images": "?metric=niqe&method=1",
 }  # fmt: skip
 """For routes that need a query."""
+NEED_DATA = ("/benchmarks/mfm/images",)
+"""Pages of something that an empty collection has not."""
 
 
 @dataclass(frozen=True)
@@ -41,7 +43,7 @@ def every_page(address: str, made: Collection) -> list[Visit]:
 
 def every_page_without_data(address: str, made: Collection, who: Role) -> list[Visit]:
     """Those of them that are there from the start and that ``who`` may see."""
-    seen = {route.path for route in ROUTES if route.role and people.may(who, route.role)}
+    seen = {route.path for route in ROUTES if route.role and people.may(who, route.role)} - set(NEED_DATA)
     with httpx.Client(base_url=address) as client:
         visits = [Visit(path + QUERIES.get(path, ""), who) for path, _ in _routes() if path in seen and "{" not in path]
         return [visit for visit in visits if is_page(client, visit, made)]
