@@ -58,8 +58,14 @@ def _index_metrics(connection: Connection) -> None:
 
 
 def downgrade(url: str | None = None, revision: str = "base") -> None:
-    """Take migrations back down to ``revision``. Data in dropped tables is lost."""
+    """Take migrations back down to ``revision``. Data in dropped tables is lost.
+
+    The indexes on metrics go, since SQLite drops no column that one names; the next upgrade makes them again.
+    """
     with _writing(url) as connection:
+        for key in METRICS:
+            for which in ("current", "category", "latest"):
+                connection.exec_driver_sql(f"DROP INDEX IF EXISTS {METRIC_INDEX}{which}_{key}")
         command.downgrade(_config(connection), revision)
 
 

@@ -158,7 +158,7 @@ def test_a_cancelled_run_tells_what_became_of_every_photograph_so_far(
     with reading() as session:
         detail = run_views.run_detail(session, run_id)
     refused = Rejected("flickr/50008.jpg", "its licence (CC-BY-2.0) may not be collected")
-    assert detail.report == IngestReport(2, 1, (refused,), ())
+    assert detail.report == IngestReport(2, 1, (refused,), (), files=2)
     assert detail.params["report"]["files"] == 2
     assert detail.unreported == (), "what was refused is told once"
     page = html("runs/run.html", runs._page(detail), Viewer(1, "Ada", "", Role.ADMIN, "c", "session"), "/runs", False)
