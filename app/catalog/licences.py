@@ -70,6 +70,3 @@ COLLECTED = ("CC0-1.0", "PDM-1.0", "own")
 """The paper collects from the Internet "under CC0 licenses" (Appendix A); the others have no rights that could forbid it."""
 RELEASED = ("CC0-1.0", "PDM-1.0", "own")
 """What may leave in a release unless an admin says more."""
-
-PLATFORM_LICENCES = ("unsplash", "pexels", "pixabay")
-"""Licences of platforms, under which single photographs may be used but not passed on as a collection."""

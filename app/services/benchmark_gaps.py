@@ -13,6 +13,7 @@ from app.models import Candidate, Image, Method, Score, Verdict
 from app.services import flow, prompts
 from app.services.options import PipelineOptions
 from app.services.recipes import is_stand_in
+from app.services.weights import version_key, weights_status
 
 Made = list[tuple[Candidate, Image]]
 
@@ -56,9 +57,10 @@ def _made(session: Session, options: PipelineOptions, images: Sequence[Image]) -
 
 
 def _unscored(session: Session, made: Made) -> Made:
-    """Those of which a metric has no value yet. A metric without weights is missed each time, and left out by the worker."""
+    """Those that lack a value by a metric that can be had here, in the version that it would be given in now."""
+    versions = _versions()
     rows = session.exec(
-        select(Score.pixel_sha256, Score.reference_sha256, Score.metric).where(
+        select(Score.pixel_sha256, Score.reference_sha256, Score.metric, Score.version).where(
             col(Score.pixel_sha256).in_({candidate.pixel_sha256 for candidate, _ in made})
         )
     )
@@ -67,9 +69,17 @@ def _unscored(session: Session, made: Made) -> Made:
     for candidate, image in made:
         reference = image.reference_pixel_sha256 or image.pixel_sha256
         wanted = {
-            (candidate.pixel_sha256, reference if METRICS[key].reference else "", key)
+            (candidate.pixel_sha256, reference if METRICS[key].reference else "", key, versions[key])
             for key in flow.comparison(candidate, image).payload["metrics"]
+            if key in versions
         }
         if wanted - have:
             found.append((candidate, image))
     return found
+
+
+def _versions() -> dict[str, str]:
+    """The metrics whose weights are here, with what a score by each is recorded under."""
+    folder = settings().weights_dir
+    lacking = {key for row in weights_status(folder) if row.state != "present" for key in row.metrics}
+    return {key: version_key(folder, spec) for key, spec in METRICS.items() if key not in lacking}

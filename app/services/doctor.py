@@ -85,7 +85,8 @@ def referenced_files(session: Session) -> set[str]:
     named: set[str] = set()
     for table in SQLModel.metadata.sorted_tables:
         for column in table.columns:
-            if column.name.endswith("_sha256") and column.name not in ("pixel_sha256", "reference_sha256"):
+            of_pixels = column.name.endswith("pixel_sha256") or column.name == "reference_sha256"
+            if column.name.endswith("_sha256") and not of_pixels:
                 named.update(session.execute(select(column).where(column != "").distinct()).scalars())
     return named
 

@@ -1,7 +1,7 @@
 """Image sets: drawn from the collection by category, or made of clean photographs; changed until they are frozen."""
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from typing import Any
 
 from sqlalchemy import delete, distinct, func, select
@@ -28,20 +28,6 @@ MOST = 5_000
 SCALES = (1, 4)
 
 
-@dataclass(frozen=True)
-class SetRow:
-    """A set with what lists show. ``making``: the id of the run that makes its images, while it goes on."""
-
-    id: int
-    name: str
-    kind: str
-    images: int
-    frozen: bool
-    recipe: Mapping[str, Any]
-    created_at: Any
-    making: int | None = None
-
-
 class TooFew(GgtError):
     """Categories have fewer photographs than were asked for. ``short``: by category, how many are wanted and are there."""
 
@@ -57,21 +43,6 @@ def get(session: Session, set_id: int) -> ImageSet:
     if found is None:
         raise NotFound(f"There is no image set {set_id}.")
     return found
-
-
-def all_sets(session: Session) -> list[SetRow]:
-    """Newest first, in two statements."""
-    counted = session.execute(select(col(ImageSetItem.set_id), func.count()).group_by(col(ImageSetItem.set_id)))
-    numbers = {row[0]: row[1] for row in counted}
-    making = _making(session)
-    rows = session.execute(select(ImageSet).order_by(col(ImageSet.id).desc())).scalars()
-    return [
-        SetRow(
-            s.id or 0, s.name, s.kind, numbers.get(s.id or 0, 0), s.frozen_at is not None, s.recipe, s.created_at,
-            making.get(s.id or 0),
-        )
-        for s in rows
-    ]  # fmt: skip
 
 
 def members(session: Session, set_id: int) -> list[Image]:

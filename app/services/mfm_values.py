@@ -337,5 +337,5 @@ def _on_sets(session: Session, ids: tuple[int, ...]) -> Mark:
 
 
 def judge_key(judge: str, *, stand_in: bool) -> str:
-    """How a judge is named in :func:`grid`: verdicts of its stand-in are another judge's."""
+    """How a judge is named where decisions are kept by judge: verdicts of its stand-in are another judge's."""
     return f"{judge}:stand-in" if stand_in else judge

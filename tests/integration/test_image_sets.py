@@ -12,10 +12,11 @@ pytest.importorskip("torch")
 from app.db import reading, unit_of_work
 from app.domain.degradation_recipe import Recipe
 from app.errors import Conflict, GgtError
-from app.models import Candidate, Image, Run, RunState, Stage, Verdict, WorkItem
-from app.services import estimate, image_sets, mfm_scores, planning
+from app.models import Candidate, Image, Run, RunState, Score, Stage, Verdict, WorkItem
+from app.services import doctor, estimate, image_sets, mfm_scores, planning
 from app.services.mfm_scores import Wanted
 from app.services.options import PipelineOptions
+from app.storage import storage
 from tests import factories
 from tests.integration import benchmark_run as bench
 from tests.integration.scripted import ScriptedEngine, ScriptedJudge, drain
@@ -153,6 +154,33 @@ def test_a_second_evaluation_makes_only_what_is_missing() -> None:
         kinds = {item.kind for item in session.exec(select(WorkItem).where(col(WorkItem.run_id) == again.id))}
     assert "generate" not in kinds
     assert "judge" not in kinds
+
+
+def test_an_older_version_of_a_metric_is_scored_again_and_kept() -> None:
+    perceptual = bench.perceptual()
+    bench.evaluate(perceptual, judge="")
+    with unit_of_work() as session:
+        for one in session.exec(select(Score).where(col(Score.metric) == "psnr")):
+            one.version, one.value = "pyiqa of long ago", 1.5
+            session.add(one)
+    bench.evaluate(perceptual, judge="")
+    values = [(one.version, one.value) for one in bench.scores() if one.metric == "psnr"]
+    assert len(values) == 6
+    assert values.count(("pyiqa of long ago", 1.5)) == 3, "nothing was overwritten"
+    again = bench.evaluate(perceptual, judge="")
+    with reading() as session:
+        kinds = {item.kind for item in session.exec(select(WorkItem).where(col(WorkItem.run_id) == again.id))}
+    assert kinds == {"plan"}, "metrics without weights here are not asked for again and again"
+
+
+@on_sqlite
+def test_doctor_misses_no_file_of_a_fidelity_set_and_collects_none() -> None:
+    set_id = bench.fidelity(bench.clean_photographs(2), 2)
+    with reading() as session:
+        named = doctor.referenced_files(session)
+    there = {sha256 for sha256, _ in storage().listing()}
+    assert named == there, "a hash of pixels is no file, and nothing is stored that no row names"
+    assert {image.reference_master_sha256 for image in bench.members(set_id)} <= named
 
 
 def test_the_table_is_eq_1_over_what_was_measured() -> None:

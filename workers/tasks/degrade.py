@@ -47,15 +47,15 @@ class DegradeTask:
             photograph = imaging.decode(storage().get(one.file_sha256), ANY_SIZE)
             plan = _PATCH.plan(photograph.width, photograph.height)
             [(box, clean)] = imaging.cut(photograph.pixels, plan)
-            reference = stored(box, clean)
-            recipe = sample_recipe(image_seed(one.seed, reference.pixel_sha256), one.params)
+            clean_hash = imaging.pixel_hash(clean)
+            recipe = sample_recipe(image_seed(one.seed, clean_hash), one.params)
             made = stored(box, degrade(clean, recipe))
             text = recipe.to_json()
             yield {
                 "box_x": box.x, "box_y": box.y, "box_width": box.width, "box_height": box.height,
                 "undersized": plan.undersized, "master_sha256": made.master_sha256, "pixel_sha256": made.pixel_sha256,
-                "thumbnail_sha256": made.thumbnail_sha256, "reference_master_sha256": reference.master_sha256,
-                "reference_pixel_sha256": reference.pixel_sha256, "degradation": json.loads(text),
+                "thumbnail_sha256": made.thumbnail_sha256, "reference_pixel_sha256": clean_hash,
+                "reference_master_sha256": storage().put(imaging.encode_png(clean)), "degradation": json.loads(text),
                 "variant": hashlib.sha256(text.encode()).hexdigest(),
             }  # fmt: skip
 
